@@ -1,0 +1,42 @@
+# Each target does its own set-up: a machine with Python 3.11 and make is enough.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.formerkit-ready
+TEST_READY := $(VENV)/.formerkit-test-ready
+DEV_READY := $(VENV)/.formerkit-dev-ready
+ARGS ?=
+
+.PHONY: train test bench lint clean
+
+train: $(READY)
+	$(BIN)/python -m pointdet.train configs/lion_kitti.yaml $(ARGS)
+
+test: $(TEST_READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(TEST_READY)
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+lint: $(DEV_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(TEST_READY): $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
+	@touch $@ $(READY)
+
+$(DEV_READY): $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@ $(TEST_READY) $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,52 @@
+"""Threads for compiled kernels that release the interpreter lock.
+
+Why not ``numba.prange``: its thread back ends differ in what they survive (forked workers, calls from two threads),
+and one of them aborts the process. A pool of plain threads does the same work, follows ``torch.set_num_threads``,
+and is made anew after a fork.
+
+Kernels are given a range of *output* rows, so the result never depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def _pool(num_threads: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), num_threads)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(num_threads, thread_name_prefix="formerkit")
+    return _pools[key]
+
+
+def run_ranges(kernel: Callable[..., Any], total: int, *args: Any, min_rows: int = 1) -> None:
+    """Call ``kernel(start, stop, *args)`` on ranges that cover ``0 .. total``, one a thread.
+
+    Args:
+        kernel: Compiled with ``nogil=True``; writes only to the rows of its range.
+        total: Number of rows of output.
+        args: Passed on.
+        min_rows: Fewest rows that are worth a thread of their own.
+
+    Raises:
+        Exception: Whatever a kernel raised.
+    """
+    parts = max(1, min(torch.get_num_threads(), total // max(1, min_rows)))
+    if parts == 1:
+        kernel(0, total, *args)
+        return
+    bounds = [total * i // parts for i in range(parts + 1)]
+    # The calling thread takes the last range itself: one hand-over less.
+    others = [_pool(parts - 1).submit(kernel, bounds[i], bounds[i + 1], *args) for i in range(parts - 1)]
+    try:
+        kernel(bounds[-2], bounds[-1], *args)
+    finally:
+        for other in others:
+            other.result()
