@@ -1,0 +1,100 @@
+"""Depthwise causal convolution followed by SiLU, over packed sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from formerkit.mixers.packing import check_cu_seqlens
+
+
+def causal_conv_silu(
+    x: Tensor, weight: Tensor, bias: Tensor, *, cu_seqlens: Tensor | None = None, reverse: bool = False
+) -> Tensor:
+    """``silu(bias + sum_k weight[:, k] x[t - K + 1 + k])``, rows before a sequence's first counting as zero.
+
+    Args:
+        x: [T, E] packed rows.
+        weight: [E, K]; index K - 1 multiplies the current row.
+        bias: [E].
+        cu_seqlens: [S + 1] offsets of the sequences; one sequence of T rows if None.
+        reverse: Look at later rows instead of earlier ones.
+
+    Returns:
+        [T, E].
+    """
+    if cu_seqlens is None:
+        cu_seqlens = torch.tensor([0, x.shape[0]], dtype=torch.int32, device=x.device)
+    else:
+        check_cu_seqlens(cu_seqlens, x.shape[0])
+    if x.ndim != 2 or weight.ndim != 2 or weight.shape[0] != x.shape[1] or bias.shape != weight.shape[:1]:
+        raise ValueError(
+            "causal_conv_silu: expected x [T, E], weight [E, K] and bias [E], "
+            f"got {tuple(x.shape)}, {tuple(weight.shape)}, {tuple(bias.shape)}"
+        )
+    if x.device.type == "cpu":
+        return _compiled(x, weight, bias, cu_seqlens, reverse)
+    return causal_conv_silu_reference(x, weight, bias, cu_seqlens=cu_seqlens, reverse=reverse)
+
+
+def causal_conv_silu_reference(
+    x: Tensor, weight: Tensor, bias: Tensor, *, cu_seqlens: Tensor | None = None, reverse: bool = False
+) -> Tensor:
+    """The same by torch's convolution, one sequence at a time."""
+    offsets = [0, x.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
+    taps, out = weight.shape[1], []
+    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+        piece = x[begin:end].flip(0) if reverse else x[begin:end]
+        padded = F.pad(piece.t()[None], (taps - 1, 0))
+        y = F.conv1d(padded, weight[:, None], bias, groups=weight.shape[0])[0].t() if end > begin else piece
+        out.append(y.flip(0) if reverse else y)
+    return F.silu(torch.cat(out)) if out else x.clone()
+
+
+def _compiled(x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, reverse: bool) -> Tensor:
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    channels, out_dtype = x.shape[1], x.dtype
+    tensors = [x.to(dtype), weight.t().to(dtype), bias.to(dtype)]
+    if padding := -channels % 16:
+        tensors = [F.pad(value, (0, padding)) for value in tensors]
+    return _CausalConvSilu.apply(*tensors, cu_seqlens, reverse)[:, :channels].to(out_dtype)
+
+
+class _CausalConvSilu(torch.autograd.Function):
+    """The compiled convolution; ``weight`` is [K, E]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, reverse: bool
+    ) -> Tensor:
+        from formerkit.kernels import causal_conv as kernels
+        from formerkit.parallel import run_ranges
+
+        x = x.detach() if x.stride(-1) == 1 else x.detach().contiguous()
+        weight, bias = weight.detach().contiguous(), bias.detach().contiguous()
+        offsets = cu_seqlens.to("cpu", torch.int64).numpy()
+        y = x.new_empty(x.shape)
+        run_ranges(kernels.forward, len(offsets) - 1, x.numpy(), weight.numpy(), bias.numpy(), offsets, reverse, y.numpy())
+        ctx.save_for_backward(x, weight, bias)
+        ctx.offsets, ctx.reverse = offsets, reverse
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        from formerkit.kernels import causal_conv as kernels
+        from formerkit.parallel import run_ranges
+
+        x, weight, bias = ctx.saved_tensors
+        sequences = len(ctx.offsets) - 1
+        gx = x.new_empty(x.shape)
+        gweight, gbias = x.new_empty(sequences, *weight.shape), x.new_empty(sequences, *bias.shape)
+        gy = gy if gy.stride(-1) == 1 else gy.contiguous()
+        run_ranges(
+            kernels.backward, sequences, x.numpy(), weight.numpy(), bias.numpy(), ctx.offsets, ctx.reverse,
+            gy.numpy(), gx.numpy(), gweight.numpy(), gbias.numpy(),
+        )  # fmt: skip
+        return gx, gweight.sum(0), gbias.sum(0), None, None

@@ -1,0 +1,189 @@
+"""The selective state-space recurrence of Mamba-1 (Gu and Dao, 2023, equations 2 and algorithm 2).
+
+Over each sequence, with ``dt = softplus(delta)``::
+
+    h_t = exp(dt_t A) * h_{t-1} + (dt_t u_t) B_t        # [E, N]; A by zero-order hold, B by Euler's rule
+    y_t = h_t C_t + D * u_t                             # [E]
+    y_t = y_t * silu(z_t)                               # if a gate z is given
+
+Shapes: T packed rows, E channels, N states, S sequences.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from formerkit.mixers.packing import check_cu_seqlens
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Selective scan over packed sequences.
+
+    Args:
+        u, delta, z: [T, E]; ``delta`` is the step before softplus, ``z`` the optional gate before SiLU.
+        A: [E, N], negative. D: [E].
+        B, C: [T, N], shared by the channels.
+        cu_seqlens: [S + 1] offsets of the sequences; one sequence of T rows if None.
+        initial_state: [S, E, N]; zeros if None.
+        reverse: Scan each sequence from its last row to its first.
+
+    Returns:
+        y [T, E] and the final states [S, E, N].
+
+    Raises:
+        ValueError: On shapes that do not agree or offsets that do not cover the rows.
+    """
+    if cu_seqlens is None:
+        cu_seqlens = torch.tensor([0, u.shape[0]], dtype=torch.int32, device=u.device)
+    else:
+        check_cu_seqlens(cu_seqlens, u.shape[0])
+    _check_shapes(u, delta, A, B, C, D, z, initial_state, cu_seqlens.numel() - 1)
+    if initial_state is None:
+        initial_state = u.new_zeros(cu_seqlens.numel() - 1, *A.shape)
+    if u.device.type == "cpu":
+        return _compiled(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
+    return selective_scan_reference(
+        u, delta, A, B, C, D, z, cu_seqlens=cu_seqlens, initial_state=initial_state, reverse=reverse
+    )
+
+
+def selective_scan_reference(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The recurrence as the formula reads, one row at a time; the arguments of :func:`selective_scan`."""
+    offsets = [0, u.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
+    rows: list[Tensor | None] = [None] * u.shape[0]
+    final = []
+    for s, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        h = u.new_zeros(A.shape) if initial_state is None else initial_state[s]
+        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+            dt = F.softplus(delta[t])[:, None]
+            h = torch.exp(dt * A) * h + dt * u[t][:, None] * B[t]
+            rows[t] = h @ C[t] + D * u[t]
+        final.append(h)
+    y = torch.stack([row for row in rows if row is not None]) if rows else u.clone()
+    if z is not None:
+        y = y * F.silu(z)
+    return y, torch.stack(final) if final else u.new_zeros(0, *A.shape)
+
+
+def _check_shapes(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None, h: Tensor | None, s: int
+) -> None:
+    if u.ndim != 2 or A.ndim != 2:
+        raise ValueError(f"selective_scan: expected u [T, E] and A [E, N], got {tuple(u.shape)} and {tuple(A.shape)}")
+    (t, e), n = u.shape, A.shape[1]
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "delta": (delta, (t, e)),
+        "A": (A, (e, n)),
+        "B": (B, (t, n)),
+        "C": (C, (t, n)),
+        "D": (D, (e,)),
+        "z": (z, (t, e)),
+        "initial_state": (h, (s, e, n)),
+    }
+    for name, (value, shape) in expected.items():
+        if value is None:
+            continue
+        if tuple(value.shape) != shape:
+            raise ValueError(f"selective_scan: expected {name} of shape {shape}, got {tuple(value.shape)}")
+        if value.device != u.device:
+            raise ValueError(f"selective_scan: u is on {u.device}, {name} on {value.device}")
+
+
+def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None,
+              cu_seqlens: Tensor, initial: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Run the kernel in float32 (float64 if the input is), with the channels padded to whole registers."""
+    dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
+    channels, out_dtype = u.shape[1], u.dtype
+    tensors = [u, delta, A.t(), B, C, D, z if z is not None else u.new_empty(0, 0), initial.transpose(1, 2)]
+    tensors = [value.to(dtype) for value in tensors]
+    padding = -channels % 16
+    if padding:
+        tensors = [F.pad(x, (0, padding)) if i not in (3, 4) and x.numel() else x for i, x in enumerate(tensors)]
+    u, delta, A_t, B, C, D, z_, initial_t = tensors
+    y, final = _SelectiveScan.apply(u, delta, A_t, B, C, D, z_, initial_t, cu_seqlens, z is not None, reverse)
+    return y[:, :channels].to(out_dtype), final[..., :channels].transpose(1, 2).to(out_dtype)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``x`` itself if the elements of a row are neighbours in memory, else a copy."""
+    return x if x.ndim == 0 or x.stride(-1) == 1 or x.numel() == 0 else x.contiguous()
+
+
+class _SelectiveScan(torch.autograd.Function):
+    """The compiled scan: A and the states have channels last."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, delta: Tensor, A_t: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor,
+                initial: Tensor, cu_seqlens: Tensor, gated: bool, reverse: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+        from formerkit.kernels import selective_scan as kernels
+        from formerkit.parallel import run_ranges
+
+        u, delta, B, C, z = (_rows(x.detach()) for x in (u, delta, B, C, z))
+        a2 = (A_t.detach() * 1.4426950408889634).contiguous()
+        initial = initial.detach().contiguous()
+        offsets = cu_seqlens.to("cpu", torch.int64).numpy()
+        chunks = -(-(offsets[1:] - offsets[:-1]) // kernels.CHUNK)
+        chunk_offsets = torch.zeros(len(offsets), dtype=torch.int64).numpy()
+        chunk_offsets[1:] = chunks.cumsum()
+        training = any(ctx.needs_input_grad)
+        kept = u.new_empty((int(chunk_offsets[-1]) if training else 0, *a2.shape))
+        y, final = torch.empty_like(u, memory_format=torch.contiguous_format), torch.empty_like(initial)
+        tasks = (len(offsets) - 1) * -(-u.shape[1] // kernels.PANEL)
+        tensors = (u, delta, a2, B, C, D.detach().contiguous(), z)
+        arrays = [x.numpy() for x in tensors]
+        run_ranges(
+            kernels.forward, tasks, *arrays, gated, offsets, chunk_offsets, reverse,
+            initial.numpy(), y.numpy(), final.numpy(), kept.numpy(),
+        )  # fmt: skip
+        ctx.save_for_backward(*tensors, kept)
+        ctx.offsets, ctx.chunk_offsets, ctx.gated, ctx.reverse, ctx.tasks = offsets, chunk_offsets, gated, reverse, tasks
+        return y, final
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gy: Tensor, gfinal: Tensor) -> tuple[Tensor | None, ...]:
+        from formerkit.kernels import selective_scan as kernels
+        from formerkit.parallel import run_ranges
+
+        *tensors, kept = ctx.saved_tensors
+        u, _, a2, B, _, D, z = tensors
+        sequences, panels = len(ctx.offsets) - 1, -(-u.shape[1] // kernels.PANEL)
+        gu, gdelta = (u.new_empty(u.shape) for _ in range(2))
+        gz = torch.empty_like(z, memory_format=torch.contiguous_format)
+        ga, ginitial = u.new_empty(sequences, *a2.shape), u.new_empty(sequences, *a2.shape)
+        gb, gc = (u.new_zeros(panels, *B.shape) for _ in range(2))
+        gd = u.new_empty(sequences, *D.shape)
+        outputs = (gu, gdelta, ga, gb, gc, gd, gz, ginitial)
+        run_ranges(
+            kernels.backward, ctx.tasks, *(x.numpy() for x in tensors), ctx.gated, ctx.offsets, ctx.chunk_offsets,
+            ctx.reverse, kept.numpy(), _rows(gy).numpy(), gfinal.contiguous().numpy(), *(x.numpy() for x in outputs),
+        )  # fmt: skip
+        return gu, gdelta, ga.sum(0), gb.sum(0), gc.sum(0), gd.sum(0), gz, ginitial, None, None, None
