@@ -77,7 +77,5 @@ def backward(first, last, x, weight, bias, offsets, reverse, gy, gx, gweight, gb
                 total = full_like(value, 0.0)
                 for tap in range(max(0, step + taps - length), taps):
                     later = step + taps - 1 - tap
-                    total = fma(
-                        load(weight, tap * channels + e), load(inner, (later % taps) * channels + e), total
-                    )
+                    total = fma(load(weight, tap * channels + e), load(inner, (later % taps) * channels + e), total)
                 store(gx, _position(gx, so, offsets, sequence, step, reverse) + e, total)

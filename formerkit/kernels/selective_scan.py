@@ -96,7 +96,9 @@ def forward(first, last, u, delta, a2, b, c, d, z, gated, offsets, chunk_offsets
 
 
 @numba.njit(inline="always")
-def _recompute(first, length, low, high, sequence, reverse, offsets, u, su, delta, sd, b, sb, a2, hs, at, decays, decay_at):
+def _recompute(
+    first, length, low, high, sequence, reverse, offsets, u, su, delta, sd, b, sb, a2, hs, at, decays, decay_at
+):
     """States and decays of one chunk, from the state already in the first slot of ``hs``."""
     states, channels = a2.shape
     lanes = lanes_of(u)
@@ -131,7 +133,6 @@ def backward(
     states, channels = a2.shape
     lanes = lanes_of(u)
     panels = (channels + PANEL - 1) // PANEL
-    rows = u.shape[0]
     item = u.itemsize
     su, sd, sb, sc = u.strides[0] // item, delta.strides[0] // item, b.strides[0] // item, c.strides[0] // item
     sz, sg = z.strides[0] // item, gy.strides[0] // item

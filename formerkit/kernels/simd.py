@@ -222,9 +222,7 @@ def _build_exp2(builder: Any, vector: VectorType, x: Any) -> Any:
     coefficients = _exp2_coefficients(bits)
     value = _constant(vector, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        value = _call(
-            builder, f"llvm.fma.{name}", vector.llvm_type, [value, fraction, _constant(vector, coefficient)]
-        )
+        value = _call(builder, f"llvm.fma.{name}", vector.llvm_type, [value, fraction, _constant(vector, coefficient)])
     integers = ir.VectorType(ir.IntType(bits), vector.lanes)
     exponent = builder.fptosi(whole, integers)
     shift = ir.Constant(integers, [mantissa] * vector.lanes)

@@ -130,7 +130,6 @@ def scatter_add_tile(typing_context, tile, out, rows, position, stride, column):
 
     def codegen(context, builder, signature, arguments):
         value, out_, rows_, position_, stride_, column_ = arguments
-        vector = tile.vector
         for r in range(tile.rows):
             start = _row_start(context, builder, rows, rows_, _offset(builder, position_, r), stride_)
             start = builder.add(start, column_)

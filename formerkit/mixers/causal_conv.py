@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def causal_conv_silu_reference(
     """The same by torch's convolution, one sequence at a time."""
     offsets = [0, x.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     taps, out = weight.shape[1], []
-    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for begin, end in pairwise(offsets):
         piece = x[begin:end].flip(0) if reverse else x[begin:end]
         padded = F.pad(piece.t()[None], (taps - 1, 0))
         y = F.conv1d(padded, weight[:, None], bias, groups=weight.shape[0])[0].t() if end > begin else piece
@@ -67,9 +68,7 @@ class _CausalConvSilu(torch.autograd.Function):
     """The compiled convolution; ``weight`` is [K, E]."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, reverse: bool
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, reverse: bool) -> Tensor:
         from formerkit.kernels import causal_conv as kernels
         from formerkit.parallel import run_ranges
 
@@ -77,7 +76,9 @@ class _CausalConvSilu(torch.autograd.Function):
         weight, bias = weight.detach().contiguous(), bias.detach().contiguous()
         offsets = cu_seqlens.to("cpu", torch.int64).numpy()
         y = x.new_empty(x.shape)
-        run_ranges(kernels.forward, len(offsets) - 1, x.numpy(), weight.numpy(), bias.numpy(), offsets, reverse, y.numpy())
+        run_ranges(
+            kernels.forward, len(offsets) - 1, x.numpy(), weight.numpy(), bias.numpy(), offsets, reverse, y.numpy()
+        )
         ctx.save_for_backward(x, weight, bias)
         ctx.offsets, ctx.reverse = offsets, reverse
         return y

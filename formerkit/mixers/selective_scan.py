@@ -11,6 +11,7 @@ Shapes: T packed rows, E channels, N states, S sequences.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ def selective_scan_reference(
     offsets = [0, u.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     rows: list[Tensor | None] = [None] * u.shape[0]
     final = []
-    for s, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for s, (begin, end) in enumerate(pairwise(offsets)):
         h = u.new_zeros(A.shape) if initial_state is None else initial_state[s]
         for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
             dt = F.softplus(delta[t])[:, None]
@@ -164,7 +165,13 @@ class _SelectiveScan(torch.autograd.Function):
             initial.numpy(), y.numpy(), final.numpy(), kept.numpy(),
         )  # fmt: skip
         ctx.save_for_backward(*tensors, kept)
-        ctx.offsets, ctx.chunk_offsets, ctx.gated, ctx.reverse, ctx.tasks = offsets, chunk_offsets, gated, reverse, tasks
+        ctx.offsets, ctx.chunk_offsets, ctx.gated, ctx.reverse, ctx.tasks = (
+            offsets,
+            chunk_offsets,
+            gated,
+            reverse,
+            tasks,
+        )
         return y, final
 
     @staticmethod

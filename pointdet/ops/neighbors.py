@@ -50,9 +50,7 @@ def neighbor_map(coords: Tensor, spatial_shape: tuple[int, int, int]) -> Neighbo
     Raises:
         ValueError: If a voxel is listed twice or lies outside the grid.
     """
-    if coords.numel() and (
-        bool((coords < 0).any()) or bool((coords[:, 1:] >= coords.new_tensor(spatial_shape)).any())
-    ):
+    if coords.numel() and (bool((coords < 0).any()) or bool((coords[:, 1:] >= coords.new_tensor(spatial_shape)).any())):
         raise ValueError(f"neighbor_map: a voxel lies outside the grid {spatial_shape} (z, y, x)")
     keys, deltas = padded_keys(coords, spatial_shape)
     if coords.device.type == "cpu":

@@ -60,7 +60,7 @@ def _slot(key, shift):
 
 @numba.njit(cache=True, nogil=True)
 def find_neighbors(first, last, keys, deltas, table, table_rows, neighbors):
-    """For rows ``first`` to ``last``: ``neighbors[k, row]`` is the row whose key is ``keys[row] + deltas[k]``, or -1."""
+    """``neighbors[k, row]`` is the row with key ``keys[row] + deltas[k]``, or -1, for rows ``first`` to ``last``."""
     mask, shift = len(table) - 1, _shift(len(table))
     for k in range(len(deltas)):
         for row in range(first, last):
@@ -149,9 +149,7 @@ def weight_gradient(vectors: int) -> Any:
                     for column in range(0, width, panel):
                         tile = zero_tile(x, ROWS, vectors)
                         for p in range(begin, end):
-                            tile = add_outer_product(
-                                tile, x, inputs[p] * depth + row, g, outputs[p] * width + column
-                            )
+                            tile = add_outer_product(tile, x, inputs[p] * depth + row, g, outputs[p] * width + column)
                         add_tile(tile, gw, (k * depth + row) * width + column, width)
 
     return backward

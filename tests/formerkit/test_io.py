@@ -20,9 +20,14 @@ def test_atomic_write_replaces_whole_file(tmp_path: Path) -> None:
 def test_atomic_write_keeps_old_content_when_the_body_fails(tmp_path: Path) -> None:
     target = tmp_path / "file.bin"
     target.write_bytes(b"old")
-    with pytest.raises(OSError, match="No space left"), atomic_write(target) as file:
-        file.write(b"half of the new")
-        raise OSError(28, "No space left on device")
+
+    def fail() -> None:
+        with atomic_write(target) as file:
+            file.write(b"half of the new")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
     assert target.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
 

@@ -1,0 +1,392 @@
+"""LION: linear group RNNs for 3D object detection in point clouds (Liu et al., NeurIPS 2024).
+
+Points become voxels with features (:mod:`pointdet.models.voxel_encoder`). The 3D backbone sorts the voxels window by
+window, cuts the order into equal groups of up to thousands of voxels, and runs a linear RNN over each group. Around
+that: a submanifold convolution that restores 3D neighbourhood, merging and expanding of voxels, and voxel generation,
+which grows new voxels around those that respond most. The last voxels are laid out as a bird's-eye map for a 2D
+network and an anchor head.
+
+Reading order: LIONLayer, PatchMerging, LIONBlock, LIONBackbone, LION.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from pointdet.boxes.detections import Detections
+from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
+from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
+from pointdet.models.lion_operators import Operator, operator_block
+from pointdet.models.voxel_encoder import DynamicVoxelEncoder
+from pointdet.ops.segments import Segments, segment_expand, segment_sum
+from pointdet.ops.submanifold import submanifold_conv
+from pointdet.ops.voxelize import grid_shape, voxelize
+from pointdet.ops.voxels import VoxelGrid, Voxels, merge_coords
+from pointdet.ops.windows import Axis, from_groups, to_groups
+
+if TYPE_CHECKING:
+    from formerdata.kitti import Batch
+
+Window = tuple[int, int, int]
+AXES: tuple[Axis, Axis] = ("x", "y")
+Trace = Callable[[str, Voxels], None]
+
+
+class LIONLayer(nn.Module):
+    """Two RNN blocks, one over groups sorted along x, one along y (section 3.2).
+
+    Args:
+        blocks: Makes the block of direction 0 and 1.
+        window: (Tx, Ty, Tz), voxels.
+        group_size: Voxels a group.
+        shift: Move the windows' borders by half a window.
+    """
+
+    def __init__(self, blocks: Callable[[int], nn.Module], window: Window, group_size: int, *, shift: bool) -> None:
+        super().__init__()
+        self.window, self.group_size, self.shift = window, group_size, shift
+        self.blocks = nn.ModuleList(blocks(direction) for direction in range(len(AXES)))
+        self.recompute = False
+
+    def forward(self, voxels: Voxels) -> Voxels:
+        x = voxels.features
+        for axis, block in zip(AXES, self.blocks, strict=True):
+            order = voxels.grid.order(self.window, self.group_size, shift=self.shift, axis=axis)
+            groups = to_groups(x, order, self.group_size)
+            if self.recompute and torch.is_grad_enabled():
+                groups = checkpoint(block, groups, use_reentrant=False)
+            else:
+                groups = block(groups)
+            x = from_groups(groups, order)
+        return voxels.with_features(x)
+
+
+class PositionEmbedding(nn.Module):
+    """Learned function of a voxel's place in the grid."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(3, channels)
+        self.norm = nn.BatchNorm1d(channels)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, voxels: Voxels) -> Tensor:
+        """[N, C] for the voxels of the grid."""
+        size = voxels.features.new_tensor(voxels.grid.spatial_shape).flip(0)
+        place = voxels.grid.coords[:, 1:].flip(1).to(size.dtype)
+        # 3.1415 rather than pi, as trained weights expect.
+        angle = (place - size / 2) / size * (2 * 3.1415)
+        return self.project(torch.relu(self.norm(self.embed(angle))))
+
+
+class SpatialDescriptor(nn.Module):
+    """3D spatial feature descriptor (section 3.3): submanifold convolution, layer norm, GELU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 3, 3, 3, channels))
+        self.norm = nn.LayerNorm(channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform by fan-in over channels and kernel cells, as torch starts its dense convolutions."""
+        bound = self.weight[0].numel() ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+        self.norm.reset_parameters()
+
+    def forward(self, voxels: Voxels) -> Tensor:
+        """[N, C] to [N, C]."""
+        x = submanifold_conv(voxels.features, self.weight, voxels.grid.neighbors())
+        return nn.functional.gelu(self.norm(x))
+
+
+def generated_coords(features: Tensor, grid: VoxelGrid, ratio: float) -> Tensor:
+    """Voxels that grow at the four diagonal neighbours of those with the largest response (section 3.4).
+
+    Args:
+        features: [N, C]; the response of a voxel is their mean.
+        grid: The voxels.
+        ratio: Share of each sample's voxels that grow; int(ratio * n) of n.
+
+    Returns:
+        [M, 4] int32 (b, z, y, x), clamped into the grid; some may be active already or stand there twice.
+    """
+    response, grown, first = features.detach().mean(dim=1), [], 0
+    for n in grid.counts:
+        top = response[first : first + n].topk(int(ratio * n)).indices + first
+        for dx, dy in ((-1, 1), (1, 1), (-1, -1), (1, -1)):
+            grown.append(grid.coords[top] + grid.coords.new_tensor([0, 0, dy, dx]))
+        first += n
+    coords = torch.cat(grown)
+    _, height, width = grid.spatial_shape
+    coords[:, 2].clamp_(0, height - 1)
+    coords[:, 3].clamp_(0, width - 1)
+    return coords
+
+
+class PatchMerging(nn.Module):
+    """Descriptor, then voxels that fall on the same coarser cell are summed (sections 3.3 and 3.4).
+
+    Args:
+        channels: C.
+        factor: (x, y, z) by which the grid coarsens.
+        generation: Share of voxels that grow new ones first; 0 for none.
+    """
+
+    def __init__(self, channels: int, factor: Window, generation: float = 0.0) -> None:
+        super().__init__()
+        self.factor, self.generation = factor, generation
+        self.descriptor = SpatialDescriptor(channels)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, voxels: Voxels) -> tuple[Voxels, Segments]:
+        """The coarser voxels, and which rows went into each (generated rows, which are zero, after the real ones)."""
+        x, coords = self.descriptor(voxels), voxels.grid.coords
+        if self.generation > 0:
+            grown = generated_coords(x, voxels.grid, self.generation)
+            coords = torch.cat([coords, grown])
+            x = nn.functional.pad(x, (0, 0, 0, grown.shape[0]))
+        factor = coords.new_tensor([1, *reversed(self.factor)])
+        shape = tuple(-(-size // by) for size, by in zip(voxels.grid.spatial_shape, reversed(self.factor), strict=True))
+        grid, segments = merge_coords(
+            torch.div(coords, factor, rounding_mode="floor"), (shape[0], shape[1], shape[2]), voxels.grid.batch_size
+        )
+        return Voxels(self.norm(segment_sum(x, segments)), grid), segments
+
+
+class LIONBlock(nn.Module):
+    """Two layers on the way down to a quarter of the resolution, two on the way up, skips between (figure 4).
+
+    The output stands on the input's voxels.
+
+    Args:
+        channels: C.
+        blocks: Makes the RNN block of layer 0 .. 3 and direction 0 or 1.
+        window: (Tx, Ty, Tz).
+        group_size: Voxels a group.
+    """
+
+    def __init__(self, channels: int, blocks: Callable[[int, int], nn.Module], window: Window, group_size: int) -> None:
+        super().__init__()
+
+        def layer(index: int) -> LIONLayer:
+            return LIONLayer(partial(blocks, index), window, group_size, shift=index % 2 == 1)
+
+        self.positions = nn.ModuleList(PositionEmbedding(channels) for _ in range(2))
+        self.encoder = nn.ModuleList(layer(i) for i in range(2))
+        self.merges = nn.ModuleList(PatchMerging(channels, (2, 2, 2)) for _ in range(2))
+        self.decoder = nn.ModuleList(layer(2 + i) for i in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
+
+    def forward(self, voxels: Voxels, trace: Trace | None = None) -> Voxels:
+        skips = []
+        for i in range(2):
+            voxels = self.encoder[i](voxels.with_features(voxels.features + self.positions[i](voxels)))
+            skip = voxels
+            _record(trace, f"encoder.{i}", voxels)
+            voxels, segments = self.merges[i](voxels)
+            _record(trace, f"merges.{i}", voxels)
+            skips.append((skip, segments))
+        for i in range(2):
+            voxels = self.decoder[i](voxels)
+            _record(trace, f"decoder.{i}", voxels)
+            skip, segments = skips.pop()
+            x = skip.features + segment_expand(voxels.features, segments)
+            voxels = skip.with_features(self.norms[i](x))
+        return voxels
+
+
+def _record(trace: Trace | None, name: str, voxels: Voxels) -> None:
+    if trace is not None:
+        trace(name, voxels)
+
+
+def _prefixed(trace: Trace, prefix: str, name: str, voxels: Voxels) -> None:
+    trace(prefix + name, voxels)
+
+
+class LIONBackbone(nn.Module):
+    """LION blocks at full horizontal resolution, each followed by a merge of pairs along z with voxel generation.
+
+    Args:
+        channels: C.
+        operator: The linear RNN.
+        windows: (Tx, Ty, Tz) of each block.
+        group_sizes: Voxels a group, of each block.
+        out_window: Window of the last layer.
+        out_group_size: Its group size.
+        generation: Share of voxels that grow new ones in each merge along z.
+        drop_path: Stochastic depth of the RNN blocks.
+        recompute: Keep less in training and compute RNN blocks again in the backward pass.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        operator: Operator,
+        windows: Sequence[Window],
+        group_sizes: Sequence[int],
+        out_window: Window,
+        out_group_size: int,
+        generation: float,
+        drop_path: float,
+        recompute: bool,
+    ) -> None:
+        super().__init__()
+        if len(windows) != len(group_sizes):
+            raise ValueError(
+                f"windows and group_sizes: {len(windows)} and {len(group_sizes)} entries, expected as many"
+            )
+        num_layers = 8 * len(windows) + 2
+
+        def block(stage: int, layer: int, direction: int) -> nn.Module:
+            return operator_block(operator, channels, drop_path, 8 * stage + 2 * layer + direction, num_layers)
+
+        self.blocks = nn.ModuleList()
+        self.merges = nn.ModuleList()
+        for i, (window, group_size) in enumerate(zip(windows, group_sizes, strict=True)):
+            self.blocks.append(LIONBlock(channels, partial(block, i), window, group_size))
+            self.merges.append(PatchMerging(channels, (1, 1, 2), generation))
+        self.out = LIONLayer(partial(block, len(windows), 0), out_window, out_group_size, shift=True)
+        for module in self.modules():
+            if isinstance(module, LIONLayer):
+                module.recompute = recompute
+
+    def forward(self, voxels: Voxels, trace: Trace | None = None) -> Voxels:
+        """Voxels of the input grid to voxels of a grid with its height halved once a block.
+
+        Args:
+            voxels: The input.
+            trace: Called with the name and the voxels of each stage, for tests and profiles.
+        """
+        for i in range(len(self.blocks)):
+            inner = None if trace is None else partial(_prefixed, trace, f"blocks.{i}.")
+            voxels = self.blocks[i](voxels, inner)
+            _record(trace, f"blocks.{i}", voxels)
+            voxels, _ = self.merges[i](voxels)
+            _record(trace, f"merges.{i}", voxels)
+        voxels = self.out(voxels)
+        _record(trace, "out", voxels)
+        return voxels
+
+
+def bev_map(voxels: Voxels) -> Tensor:
+    """Dense bird's-eye map [B, C * Z, Y, X], channels last in memory: channel ``c * Z + z``, zero without a voxel."""
+    grid, x = voxels.grid, voxels.features
+    depth, height, width = grid.spatial_shape
+    b, z, y, column = grid.coords.long().unbind(1)
+    dense = x.new_zeros(grid.batch_size, height, width, x.shape[1], depth)
+    dense = dense.index_put((b, y, column, slice(None), z), x)  # type: ignore[arg-type]
+    return dense.flatten(3).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """The 3D backbone; the defaults are the published KITTI model's.
+
+    Attributes:
+        channels: Width of voxel features.
+        windows: (Tx, Ty, Tz) of each LION block, voxels; the grid's height halves after each.
+        group_sizes: Voxels a group, of each LION block.
+        out_window: Horizontal (Tx, Ty) of the last layer's windows; they span the remaining height.
+        out_group_size: Voxels a group in the last layer.
+        generation: Share of voxels that grow new ones in each merge along z.
+        drop_path: Stochastic depth of the RNN blocks.
+        recompute: Save memory in training by computing RNN blocks twice.
+    """
+
+    channels: int = 64
+    windows: tuple[Window, ...] = ((13, 13, 32), (13, 13, 16), (13, 13, 8), (13, 13, 4))
+    group_sizes: tuple[int, ...] = (4096, 2048, 1024, 512)
+    out_window: tuple[int, int] = (13, 13)
+    out_group_size: int = 256
+    generation: float = 0.2
+    drop_path: float = 0.2
+    recompute: bool = False
+
+
+class LION(nn.Module):
+    """The detector.
+
+    In training mode a call returns the losses of a batch, in evaluation mode its detections (torchvision's habit).
+
+    Args:
+        class_names: Classes in label order; label 1 is the first.
+        point_cloud_range: Lower (x, y, z), then upper, m.
+        voxel_size: (x, y, z), m; the range must be a whole number of voxels.
+        operator: The linear RNN of the backbone.
+        point_features: Features of a point, x, y and z included.
+        encoder_channels: Widths of the voxel encoder's layers.
+        backbone: The 3D backbone.
+        bev: The 2D backbone.
+        head: Losses and post-processing.
+        anchors: Anchors of each class; KITTI's for the classes that are left out.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str] = ("Car", "Pedestrian", "Cyclist"),
+        point_cloud_range: tuple[float, float, float, float, float, float] = (0.0, -40.0, -3.0, 70.4, 40.0, 1.0),
+        voxel_size: tuple[float, float, float] = (0.2, 0.2, 0.125),
+        operator: Operator = "mamba",
+        point_features: int = 4,
+        encoder_channels: tuple[int, ...] = (64, 64),
+        backbone: BackboneSettings = BackboneSettings(),
+        bev: BEVSettings = BEVSettings(),  # noqa: B008
+        head: HeadSettings = HeadSettings(),  # noqa: B008
+        anchors: Mapping[str, AnchorSettings] | None = None,
+    ) -> None:
+        super().__init__()
+        self.class_names = tuple(class_names)
+        x0, y0, z0, x1, y1, z1 = point_cloud_range
+        self.point_cloud_range = (x0, y0, z0, x1, y1, z1)
+        self.voxel_size = (voxel_size[0], voxel_size[1], voxel_size[2])
+        width, height, depth = grid_shape(point_cloud_range, voxel_size)
+        stages = len(backbone.windows)
+        if depth % 2**stages:
+            raise ValueError(f"voxel_size and point_cloud_range: {depth} voxels in height do not halve {stages} times")
+        if encoder_channels[-1] != backbone.channels:
+            raise ValueError(
+                f"encoder_channels ends with {encoder_channels[-1]}, expected backbone.channels = {backbone.channels}"
+            )
+        self.voxel_encoder = DynamicVoxelEncoder(point_features, tuple(encoder_channels), self.voxel_size, (x0, y0, z0))
+        depth_out = depth // 2**stages
+        self.backbone = LIONBackbone(
+            backbone.channels,
+            operator,
+            backbone.windows,
+            backbone.group_sizes,
+            (*backbone.out_window, depth_out),
+            backbone.out_group_size,
+            backbone.generation,
+            backbone.drop_path,
+            backbone.recompute,
+        )
+        self.bev = BEVBackbone(backbone.channels * depth_out, bev)
+        self.head = AnchorHead(
+            self.bev.out_channels,
+            self.class_names,
+            kitti_anchors(self.class_names, anchors),
+            self.point_cloud_range,
+            self.bev.map_size(height, width),
+            head,
+        )
+
+    def features(self, points: Tensor, batch_size: int) -> Tensor:
+        """Points [P, 1 + F] (sample index first) to the 2D feature map [B, C, H, W] that the head sees."""
+        cloud = voxelize(points, self.point_cloud_range, self.voxel_size, batch_size)
+        return self.bev(bev_map(self.backbone(self.voxel_encoder(cloud))))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor] | list[Detections]:
+        """Losses (the total under ``"loss"``) in training mode, one :class:`Detections` a sample in evaluation."""
+        output = self.head(self.features(batch.points, batch.batch_size))
+        if self.training:
+            return self.head.losses(output, batch.boxes, batch.labels)
+        return self.head.detections(output)
