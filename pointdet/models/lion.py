@@ -282,9 +282,9 @@ def bev_map(voxels: Voxels) -> Tensor:
     grid, x = voxels.grid, voxels.features
     depth, height, width = grid.spatial_shape
     b, z, y, column = grid.coords.long().unbind(1)
-    dense = x.new_zeros(grid.batch_size, height, width, x.shape[1], depth)
-    dense = dense.index_put((b, y, column, slice(None), z), x)  # type: ignore[arg-type]
-    return dense.flatten(3).permute(0, 3, 1, 2)
+    dense = x.new_zeros(grid.batch_size * height * width, x.shape[1], depth)
+    dense[(b * height + y) * width + column, :, z] = x
+    return dense.view(grid.batch_size, height, width, -1).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
