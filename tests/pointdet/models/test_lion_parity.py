@@ -67,7 +67,9 @@ def test_mamba_block_value_and_gradients(case: str) -> None:
     (y * tensor(stored["r"])).sum().backward()
     assert_close(y, stored["y"], float(stored["tol_y_f64"]), "output")
     assert_close(x.grad, stored["grad_x"], float(stored["tol_gx_f64"]), "gradient of the input")
-    names = {to_reference(MAMBA_CASES[case] + name).split(".blocks.")[-1][2:]: p for name, p in block.named_parameters()}
+    names = {
+        to_reference(MAMBA_CASES[case] + name).split(".blocks.")[-1][2:]: p for name, p in block.named_parameters()
+    }
     checked = [key for key in stored if key.startswith("grad__")]
     assert checked
     for key in checked:
