@@ -1,11 +1,11 @@
 """Selective scan of Mamba-1, forward and backward, states kept in the cache and never written to memory.
 
-A register holds one state index of neighbouring channels, so a step needs no horizontal sums. The backward pass starts
-from the state at each chunk's beginning (all that the forward pass keeps), recomputes the chunk's states into a buffer
-of cache size, and sweeps back over them.
+A vector holds one state index of ``panel`` neighbouring channels, so a step needs no horizontal sums. The backward pass
+starts from the state at each chunk's beginning (all that the forward pass keeps), recomputes the chunk's states into a
+buffer of cache size, and sweeps back over them.
 
 A task is one (sequence, panel of channels); tasks write to rows of their own, so results do not depend on threads.
-Shapes: T rows of all sequences, E channels, N states, S sequences, P panels of ``PANEL`` channels.
+Shapes: T rows of all sequences, E channels (a multiple of the panel), N states, S sequences, P panels.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ import numba
 import numpy as np
 
 from formerkit.kernels.simd import (
+    WIDE,
     aligned_start,
     exp2,
     fma,
     full_like,
     lanes_of,
-    load,
+    load_wide,
     sigmoid,
     softplus,
-    splat,
+    splat_wide,
     store,
     total,
 )
 
-PANEL = 64
-"""Channels a task: with CHUNK steps its states fill half of a usual second-level cache."""
 CHUNK = 32
-"""Steps between two kept states."""
+"""Steps between two kept states: a chunk's states fill about half of a usual second-level cache."""
 LN_2 = math.log(2.0)
 
 
@@ -42,78 +41,79 @@ def _row(offsets, sequence, step, reverse):
     return offsets[sequence + 1] - 1 - step if reverse else offsets[sequence] + step
 
 
+@numba.njit(inline="always")
+def _stride(array):
+    """Distance of two rows, in elements."""
+    return array.strides[0] // array.itemsize
+
+
+@numba.njit(inline="always")
+def _buffer(vectors, panel, like):
+    """Memory for ``vectors`` vectors, and the element where it is aligned."""
+    memory = np.empty(vectors * panel + 64, like.dtype)
+    return memory, aligned_start(memory)
+
+
 @numba.njit(cache=True, nogil=True)
 def forward(first, last, u, delta, a2, b, c, d, z, gated, offsets, chunk_offsets, reverse, initial, y, final, kept):
     """Scan tasks ``first`` to ``last``.
 
     Args:
-        u, delta, z, y: [T, E] rows with unit stride inside; delta is before softplus; z is read only if ``gated``.
+        u, delta, z, y: [T, E], unit stride inside a row; delta is before softplus; z is read only if ``gated``.
         a2: [N, E] = A * log2(e), transposed. d: [E].
-        b, c: [T, N], unit stride inside.
+        b, c: [T, N], unit stride inside a row.
         offsets: [S + 1] first row of each sequence. chunk_offsets: [S + 1] first kept state of each sequence.
         initial, final: [S, N, E] states before and after.
         kept: [chunks, N, E] state at the start of each chunk; nothing is kept if it has no rows.
     """
     states, channels = a2.shape
-    lanes = lanes_of(u)
-    panels = (channels + PANEL - 1) // PANEL
-    item = u.itemsize
-    su, sd, sb, sc = u.strides[0] // item, delta.strides[0] // item, b.strides[0] // item, c.strides[0] // item
-    sz, sy = z.strides[0] // item, y.strides[0] // item
-    memory = np.empty(states * PANEL + 64, u.dtype)
-    start = aligned_start(memory)
+    panel = WIDE * lanes_of(u)
+    panels = channels // panel
+    su, sd, sb, sc, sz, sy = _stride(u), _stride(delta), _stride(b), _stride(c), _stride(z), _stride(y)
+    state, at = _buffer(states, panel, u)
     for task in range(first, last):
-        sequence, low = task // panels, (task % panels) * PANEL
-        high = min(low + PANEL, channels)
+        sequence, e = task // panels, task % panels * panel
+        base = sequence * states * channels + e
         for n in range(states):
-            for e in range(low, high):
-                memory[start + n * PANEL + e - low] = initial[sequence, n, e]
+            store(state, at + n * panel, load_wide(initial, base + n * channels))
         for step in range(offsets[sequence + 1] - offsets[sequence]):
             t = _row(offsets, sequence, step, reverse)
             if kept.shape[0] > 0 and step % CHUNK == 0:
-                row = (chunk_offsets[sequence] + step // CHUNK) * states
+                row = (chunk_offsets[sequence] + step // CHUNK) * states * channels + e
                 for n in range(states):
-                    for e in range(0, high - low, lanes):
-                        store(kept, (row + n) * channels + low + e, load(memory, start + n * PANEL + e))
-            for e in range(low, high, lanes):
-                dt = softplus(load(delta, t * sd + e))
-                ut = load(u, t * su + e)
-                du = dt * ut
-                out = load(d, e) * ut
-                h_at = start + e - low
-                for n in range(states):
-                    a = exp2(dt * load(a2, n * channels + e))
-                    h = fma(a, load(memory, h_at + n * PANEL), du * splat(b, t * sb + n))
-                    store(memory, h_at + n * PANEL, h)
-                    out = fma(h, splat(c, t * sc + n), out)
-                if gated:
-                    gate = load(z, t * sz + e)
-                    out = out * gate * sigmoid(gate)
-                store(y, t * sy + e, out)
+                    store(kept, row + n * channels, load_wide(state, at + n * panel))
+            dt = softplus(load_wide(delta, t * sd + e))
+            ut = load_wide(u, t * su + e)
+            du = dt * ut
+            out = load_wide(d, e) * ut
+            for n in range(states):
+                decay = exp2(dt * load_wide(a2, n * channels + e))
+                h = fma(decay, load_wide(state, at + n * panel), du * splat_wide(b, t * sb + n))
+                store(state, at + n * panel, h)
+                out = fma(h, splat_wide(c, t * sc + n), out)
+            if gated:
+                gate = load_wide(z, t * sz + e)
+                out = out * gate * sigmoid(gate)
+            store(y, t * sy + e, out)
         for n in range(states):
-            for e in range(low, high):
-                final[sequence, n, e] = memory[start + n * PANEL + e - low]
+            store(final, base + n * channels, load_wide(state, at + n * panel))
 
 
 @numba.njit(inline="always")
-def _recompute(
-    first, length, low, high, sequence, reverse, offsets, u, su, delta, sd, b, sb, a2, hs, at, decays, decay_at
-):
+def _recompute(first, length, e, panel, sequence, reverse, offsets, u, delta, b, a2, hs, at, decays, decay_at):
     """States and decays of one chunk, from the state already in the first slot of ``hs``."""
     states, channels = a2.shape
-    lanes = lanes_of(u)
-    slot = states * PANEL
+    slot = states * panel
     for k in range(length):
         t = _row(offsets, sequence, first + k, reverse)
-        for e in range(low, high, lanes):
-            dt = softplus(load(delta, t * sd + e))
-            du = dt * load(u, t * su + e)
-            here = at + k * slot + e - low
-            for n in range(states):
-                a = exp2(dt * load(a2, n * channels + e))
-                store(decays, decay_at + k * slot + n * PANEL + e - low, a)
-                h = fma(a, load(hs, here + n * PANEL), du * splat(b, t * sb + n))
-                store(hs, here + slot + n * PANEL, h)
+        dt = softplus(load_wide(delta, t * _stride(delta) + e))
+        du = dt * load_wide(u, t * _stride(u) + e)
+        for n in range(states):
+            here = k * slot + n * panel
+            decay = exp2(dt * load_wide(a2, n * channels + e))
+            store(decays, decay_at + here, decay)
+            h = fma(decay, load_wide(hs, at + here), du * splat_wide(b, t * _stride(b) + n))
+            store(hs, at + slot + here, h)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -131,94 +131,70 @@ def backward(
         ginitial: [S, N, E].
     """
     states, channels = a2.shape
-    lanes = lanes_of(u)
-    panels = (channels + PANEL - 1) // PANEL
-    item = u.itemsize
-    su, sd, sb, sc = u.strides[0] // item, delta.strides[0] // item, b.strides[0] // item, c.strides[0] // item
-    sz, sg = z.strides[0] // item, gy.strides[0] // item
-    sgz = gz.strides[0] // item
-    slot = states * PANEL
-    hs = np.empty((CHUNK + 1) * slot + 64, u.dtype)
-    at = aligned_start(hs)
-    decays = np.empty(CHUNK * slot + 64, u.dtype)
-    decay_at = aligned_start(decays)
-    gh = np.empty(slot + 64, u.dtype)
-    gh_at = aligned_start(gh)
-    sums = np.empty(2 * states * lanes + 64, u.dtype)
-    gb_at = aligned_start(sums)
-    gc_at = gb_at + states * lanes
+    panel = WIDE * lanes_of(u)
+    panels = channels // panel
+    su, sd, sb, sc, sz = _stride(u), _stride(delta), _stride(b), _stride(c), _stride(z)
+    sg, sgu, sgd, sgz = _stride(gy), _stride(gu), _stride(gdelta), _stride(gz)
+    slot = states * panel
+    hs, at = _buffer((CHUNK + 1) * states, panel, u)
+    decays, decay_at = _buffer(CHUNK * states, panel, u)
+    gh, gh_at = _buffer(states, panel, u)
+    gas, ga_at = _buffer(states, panel, u)
     for task in range(first, last):
-        sequence, panel = task // panels, task % panels
-        low = panel * PANEL
-        high = min(low + PANEL, channels)
+        sequence, number = task // panels, task % panels
+        e = number * panel
         length = offsets[sequence + 1] - offsets[sequence]
-        base = sequence * states * channels
+        base = sequence * states * channels + e
+        dd = load_wide(d, e)
+        gd_sum = full_like(dd, 0.0)
         for n in range(states):
-            for e in range(low, high):
-                gh[gh_at + n * PANEL + e - low] = gfinal[sequence, n, e]
-                ga[sequence, n, e] = 0.0
-        for e in range(low, high):
-            gd[sequence, e] = 0.0
+            store(gh, gh_at + n * panel, load_wide(gfinal, base + n * channels))
+            store(gas, ga_at + n * panel, full_like(dd, 0.0))
         for chunk in range((length + CHUNK - 1) // CHUNK - 1, -1, -1):
             begin = chunk * CHUNK
             count = min(CHUNK, length - begin)
-            row = (chunk_offsets[sequence] + chunk) * states
+            row = (chunk_offsets[sequence] + chunk) * states * channels + e
             for n in range(states):
-                for e in range(0, high - low, lanes):
-                    store(hs, at + n * PANEL + e, load(kept, (row + n) * channels + low + e))
-            _recompute(
-                begin, count, low, high, sequence, reverse, offsets,
-                u, su, delta, sd, b, sb, a2, hs, at, decays, decay_at,
-            )  # fmt: skip
+                store(hs, at + n * panel, load_wide(kept, row + n * channels))
+            _recompute(begin, count, e, panel, sequence, reverse, offsets, u, delta, b, a2, hs, at, decays, decay_at)
             for k in range(count - 1, -1, -1):
                 t = _row(offsets, sequence, begin + k, reverse)
-                for i in range(2 * states * lanes):
-                    sums[gb_at + i] = 0.0
-                for e in range(low, high, lanes):
-                    raw = load(delta, t * sd + e)
-                    dt = softplus(raw)
-                    ut = load(u, t * su + e)
-                    du = dt * ut
-                    dd = load(d, e)
-                    gout = load(gy, t * sg + e)
-                    g = gout
-                    if gated:
-                        gate = load(z, t * sz + e)
-                        share = sigmoid(gate)
-                        g = gout * gate * share
-                    ungated = dd * ut
-                    gdt = full_like(g, 0.0)
-                    ghb = full_like(g, 0.0)
-                    here = at + k * slot + e - low
-                    for n in range(states):
-                        offset = n * PANEL
-                        cn = splat(c, t * sc + n)
-                        h = load(hs, here + slot + offset)
-                        a = load(decays, decay_at + k * slot + offset + e - low)
-                        ghn = fma(g, cn, load(gh, gh_at + offset + e - low))
-                        ungated = fma(h, cn, ungated)
-                        store(sums, gc_at + n * lanes, fma(g, h, load(sums, gc_at + n * lanes)))
-                        store(sums, gb_at + n * lanes, fma(ghn, du, load(sums, gb_at + n * lanes)))
-                        ghb = fma(ghn, splat(b, t * sb + n), ghb)
-                        ghn = ghn * a
-                        store(gh, gh_at + offset + e - low, ghn)
-                        glog = ghn * load(hs, here + offset)
-                        gdt = fma(glog, load(a2, n * channels + e), gdt)
-                        spot = base + n * channels + e
-                        store(ga, spot, fma(glog, dt, load(ga, spot)))
-                    if gated:
-                        # d silu(z) / dz = s (1 + z (1 - s))
-                        one = full_like(g, 1.0)
-                        slope = share * fma(gate, one - share, one)
-                        store(gz, t * sgz + e, gout * ungated * slope)
-                    store(gu, t * channels + e, fma(dd, g, dt * ghb))
-                    gdt = fma(gdt, full_like(g, LN_2), ut * ghb)
-                    store(gdelta, t * channels + e, gdt * sigmoid(raw))
-                    spot = sequence * channels + e
-                    store(gd, spot, fma(g, ut, load(gd, spot)))
+                raw = load_wide(delta, t * sd + e)
+                dt = softplus(raw)
+                ut = load_wide(u, t * su + e)
+                du = dt * ut
+                g = load_wide(gy, t * sg + e)
+                if gated:
+                    gate = load_wide(z, t * sz + e)
+                    g = g * gate * sigmoid(gate)
+                ungated = dd * ut
+                gdt = full_like(dd, 0.0)
+                ghb = full_like(dd, 0.0)
                 for n in range(states):
-                    gb[panel, t, n] = total(load(sums, gb_at + n * lanes))
-                    gc[panel, t, n] = total(load(sums, gc_at + n * lanes))
+                    here = k * slot + n * panel
+                    cn = splat_wide(c, t * sc + n)
+                    h = load_wide(hs, at + slot + here)
+                    ghn = fma(g, cn, load_wide(gh, gh_at + n * panel))
+                    ungated = fma(h, cn, ungated)
+                    gc[number, t, n] = total(g * h)
+                    gb[number, t, n] = total(ghn * du)
+                    ghb = fma(ghn, splat_wide(b, t * sb + n), ghb)
+                    ghn = ghn * load_wide(decays, decay_at + here)
+                    store(gh, gh_at + n * panel, ghn)
+                    glog = ghn * load_wide(hs, at + here)
+                    gdt = fma(glog, load_wide(a2, n * channels + e), gdt)
+                    store(gas, ga_at + n * panel, fma(glog, dt, load_wide(gas, ga_at + n * panel)))
+                if gated:
+                    # d silu(z) / dz = s (1 + z (1 - s))
+                    share = sigmoid(gate)
+                    one = full_like(dd, 1.0)
+                    slope = share * fma(gate, one - share, one)
+                    store(gz, t * sgz + e, load_wide(gy, t * sg + e) * ungated * slope)
+                store(gu, t * sgu + e, fma(dd, g, dt * ghb))
+                gdt = fma(gdt, full_like(dd, LN_2), ut * ghb)
+                store(gdelta, t * sgd + e, gdt * sigmoid(raw))
+                gd_sum = fma(g, ut, gd_sum)
+        store(gd, sequence * channels + e, gd_sum)
         for n in range(states):
-            for e in range(low, high):
-                ginitial[sequence, n, e] = gh[gh_at + n * PANEL + e - low]
+            store(ga, base + n * channels, load_wide(gas, ga_at + n * panel))
+            store(ginitial, base + n * channels, load_wide(gh, gh_at + n * panel))

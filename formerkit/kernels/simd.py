@@ -31,14 +31,17 @@ def _register_bits() -> int:
 REGISTER_BITS = _register_bits()
 LANES = REGISTER_BITS // 32
 """Lanes of a float32 register on this machine."""
+WIDE = 2 if REGISTER_BITS == 256 else 4
+"""Registers of a wide value: enough independent work to hide latencies and the cost of addresses, few enough to fit
+(with 256 bits there are only 16 registers)."""
 
 
 class VectorType(types.Type):
-    """The numba type of a register with elements of ``dtype``."""
+    """The numba type of one or several registers, used as one, with elements of ``dtype``."""
 
-    def __init__(self, dtype: types.Float) -> None:
+    def __init__(self, dtype: types.Float, registers: int = 1) -> None:
         self.dtype = dtype
-        self.lanes = REGISTER_BITS // dtype.bitwidth
+        self.lanes = registers * REGISTER_BITS // dtype.bitwidth
         super().__init__(name=f"Vector({dtype} x {self.lanes})")
 
     @property
@@ -84,16 +87,24 @@ def _suffix(vector: VectorType) -> str:
     return f"v{vector.lanes}f{vector.dtype.bitwidth}"
 
 
-@intrinsic
-def load(typing_context, array, index):
-    """Read a register from ``array`` at element ``index``."""
-    vector = VectorType(array.dtype)
-
+def _load_as(array: types.Array, vector: VectorType) -> Any:
     def codegen(context, builder, signature, arguments):
         address = _address(context, builder, array, arguments[0], arguments[1], vector.llvm_type)
         return builder.load(address, align=array.dtype.bitwidth // 8)
 
     return vector(array, types.intp), codegen
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """Read a register from ``array`` at element ``index``."""
+    return _load_as(array, VectorType(array.dtype))
+
+
+@intrinsic
+def load_wide(typing_context, array, index):
+    """Read ``WIDE`` registers from ``array`` at element ``index``."""
+    return _load_as(array, VectorType(array.dtype, WIDE))
 
 
 @intrinsic
@@ -109,9 +120,9 @@ def store(typing_context, array, index, value):
 
 
 @intrinsic
-def splat(typing_context, array, index):
-    """A register with element ``index`` of ``array`` in every lane."""
-    vector = VectorType(array.dtype)
+def splat_wide(typing_context, array, index):
+    """``WIDE`` registers with element ``index`` of ``array`` in every lane."""
+    vector = VectorType(array.dtype, WIDE)
 
     def codegen(context, builder, signature, arguments):
         address = _address(context, builder, array, arguments[0], arguments[1], None)
@@ -209,31 +220,60 @@ def _exp2_coefficients(bits: int) -> list[float]:
 
 
 def _build_exp2(builder: Any, vector: VectorType, x: Any) -> Any:
-    bits = vector.dtype.bitwidth
-    mantissa, bias, smallest = (23, 127, -126.0) if bits == 32 else (52, 1023, -1022.0)
+    """2**x = 2**round(x) * 2**rest, the rest by a polynomial on [-1/2, 1/2]."""
+    # Infinities would leave no rest to speak of. The comparisons are false for a NaN, which so goes through.
+    bound = 200.0 if vector.dtype.bitwidth == 32 else 1200.0
+    if not SCALES_IN_HARDWARE:
+        bound = 126.0 if vector.dtype.bitwidth == 32 else 1022.0
+    x = builder.select(builder.fcmp_ordered("<", x, _constant(vector, -bound)), _constant(vector, -bound), x)
+    x = builder.select(builder.fcmp_ordered(">", x, _constant(vector, bound)), _constant(vector, bound), x)
     name = _suffix(vector)
-    # Ordered comparisons are false for a NaN, so a NaN goes through (minnum and maxnum would hide it).
-    clamp = builder.fcmp_ordered("<", x, _constant(vector, smallest))
-    clamped = builder.select(clamp, _constant(vector, smallest), x)
-    over = builder.fcmp_ordered(">", clamped, _constant(vector, float(bias)))
-    clamped = builder.select(over, _constant(vector, float(bias)), clamped)
-    whole = _call(builder, f"llvm.rint.{name}", vector.llvm_type, [clamped])
-    fraction = builder.fsub(clamped, whole)
-    coefficients = _exp2_coefficients(bits)
+    whole = _call(builder, f"llvm.rint.{name}", vector.llvm_type, [x])
+    rest = builder.fsub(x, whole)
+    coefficients = _exp2_coefficients(vector.dtype.bitwidth)
     value = _constant(vector, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        value = _call(builder, f"llvm.fma.{name}", vector.llvm_type, [value, fraction, _constant(vector, coefficient)])
+        value = _call(builder, f"llvm.fma.{name}", vector.llvm_type, [value, rest, _constant(vector, coefficient)])
+    return _scaled(builder, vector, value, whole)
+
+
+SCALES_IN_HARDWARE = REGISTER_BITS == 512
+"""AVX-512 multiplies by a power of two in one instruction."""
+
+
+def _scaled(builder: Any, vector: VectorType, value: Any, whole: Any) -> Any:
+    """``value * 2**whole``: one instruction of AVX-512, else through the bits of the exponent."""
+    bits = vector.dtype.bitwidth
+    if SCALES_IN_HARDWARE:
+        return _register_by_register(builder, vector, value, whole)
+    mantissa, bias = (23, 127) if bits == 32 else (52, 1023)
     integers = ir.VectorType(ir.IntType(bits), vector.lanes)
-    exponent = builder.fptosi(whole, integers)
-    shift = ir.Constant(integers, [mantissa] * vector.lanes)
-    offset = ir.Constant(integers, [bias] * vector.lanes)
-    scale = builder.bitcast(builder.shl(builder.add(exponent, offset), shift), vector.llvm_type)
-    return builder.fmul(value, scale)
+    exponent = builder.add(builder.fptosi(whole, integers), ir.Constant(integers, [bias] * vector.lanes))
+    shifted = builder.shl(exponent, ir.Constant(integers, [mantissa] * vector.lanes))
+    return builder.fmul(value, builder.bitcast(shifted, vector.llvm_type))
+
+
+def _register_by_register(builder: Any, vector: VectorType, value: Any, whole: Any) -> Any:
+    one, lane = VectorType(vector.dtype), ir.IntType(32)
+    letter = "s" if vector.dtype.bitwidth == 32 else "d"
+    every = ir.Constant(ir.IntType(one.lanes), (1 << one.lanes) - 1)
+    current_rounding = ir.Constant(lane, 4)
+    pieces = []
+    for start in range(0, vector.lanes, one.lanes):
+        mask = ir.Constant(ir.VectorType(lane, one.lanes), list(range(start, start + one.lanes)))
+        parts = [builder.shuffle_vector(x, ir.Constant(x.type, ir.Undefined), mask) for x in (value, whole)]
+        arguments = [*parts, _constant(one, 0.0), every, current_rounding]
+        pieces.append(_call(builder, f"llvm.x86.avx512.mask.scalef.p{letter}.512", one.llvm_type, arguments))
+    while len(pieces) > 1:
+        width = pieces[0].type.count
+        mask = ir.Constant(ir.VectorType(lane, 2 * width), list(range(2 * width)))
+        pieces = [builder.shuffle_vector(a, b, mask) for a, b in zip(pieces[::2], pieces[1::2], strict=True)]
+    return pieces[0]
 
 
 @intrinsic
 def exp2(typing_context, a):
-    """Two to the power ``a``, about one unit in the last place; below the smallest normal number, that number."""
+    """Two to the power ``a``, to about one unit in the last place (near the smallest normal number, that number)."""
 
     def codegen(context, builder, signature, arguments):
         return _build_exp2(builder, a, arguments[0])
