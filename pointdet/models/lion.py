@@ -103,7 +103,7 @@ class SpatialDescriptor(nn.Module):
 
     def forward(self, voxels: Voxels) -> Tensor:
         """[N, C] to [N, C]."""
-        x = submanifold_conv(voxels.features, self.weight, voxels.grid.neighbors())
+        x = submanifold_conv(voxels.features, self.weight, voxels.grid)
         return nn.functional.gelu(self.norm(x))
 
 

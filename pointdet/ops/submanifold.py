@@ -12,16 +12,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pointdet.ops import spconv_backend
 from pointdet.ops.neighbors import NeighborMap
+from pointdet.ops.voxels import VoxelGrid
 
 
-def submanifold_conv(x: Tensor, weight: Tensor, neighbors: NeighborMap) -> Tensor:
+def submanifold_conv(x: Tensor, weight: Tensor, grid: VoxelGrid) -> Tensor:
     """Submanifold convolution without bias.
 
     Args:
         x: [N, C_in] features of the active voxels, float32, float64 or bfloat16 (products in float32 then).
         weight: [C_out, 3, 3, 3, C_in], kernel axes (z, y, x), cross-correlation: spconv 2's layout.
-        neighbors: The index map of the voxels.
+        grid: The active voxels; keeps the index map for the next layer.
 
     Returns:
         [N, C_out].
@@ -29,18 +31,17 @@ def submanifold_conv(x: Tensor, weight: Tensor, neighbors: NeighborMap) -> Tenso
     Raises:
         ValueError: On shapes that do not agree.
     """
-    if x.ndim != 2 or weight.ndim != 5 or weight.shape[-1] != x.shape[1]:
+    if x.ndim != 2 or x.shape[0] != len(grid) or tuple(weight.shape[1:]) != (3, 3, 3, x.shape[1]):
         raise ValueError(
-            "submanifold_conv: expected x [N, C_in] and weight [C_out, 3, 3, 3, C_in], "
+            f"submanifold_conv: expected x [{len(grid)}, C_in] and weight [C_out, 3, 3, 3, C_in], "
             f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
+    if x.is_cuda and spconv_backend.installed():
+        return spconv_backend.spconv_submanifold_conv(x, weight, grid)
     kernel = weight.flatten(1, 3).permute(1, 2, 0)  # [K, C_in, C_out]
-    if neighbors.starts.numel() != kernel.shape[0] + 1:
-        raise ValueError(f"submanifold_conv: the map has {neighbors.starts.numel() - 1} offsets, the weight "
-                         f"{kernel.shape[0]}")  # fmt: skip
     if x.device.type == "cpu":
-        return _compiled(x, kernel, neighbors)
-    return submanifold_conv_reference(x, kernel, neighbors)
+        return _compiled(x, kernel, grid.neighbors())
+    return submanifold_conv_reference(x, kernel, grid.neighbors())
 
 
 def submanifold_conv_reference(x: Tensor, kernel: Tensor, neighbors: NeighborMap) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class VoxelGrid:
         self.counts: list[int] = torch.bincount(coords[:, 0].long(), minlength=batch_size).tolist()
         self._neighbors: NeighborMap | None = None
         self._orders: dict[tuple, GroupedOrder] = {}
+        self.cache: dict[str, Any] = {}
+        """What a back end wants to keep with the grid."""
 
     def __len__(self) -> int:
         return self.coords.shape[0]

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from pointdet.ops.backends import backends
 from pointdet.ops.neighbors import _by_sorting, neighbor_map, padded_keys
+from pointdet.ops.spconv_backend import spconv_submanifold_conv
 from pointdet.ops.submanifold import submanifold_conv, submanifold_conv_reference
+from pointdet.ops.voxels import VoxelGrid
 
 SHAPE = (5, 6, 7)
 
@@ -42,9 +45,9 @@ def test_equals_a_dense_convolution_at_the_active_voxels(seed, n, channels) -> N
     g = torch.Generator().manual_seed(seed + 1)
     x = torch.randn(n, channels[0], generator=g, dtype=torch.float64).requires_grad_()
     weight = torch.randn(channels[1], 3, 3, 3, channels[0], generator=g, dtype=torch.float64).requires_grad_()
-    neighbors = neighbor_map(coords, SHAPE)
+    grid = VoxelGrid(coords, SHAPE, 2)
     results = []
-    for out in (submanifold_conv(x, weight, neighbors), dense_twin(x, weight, coords)):
+    for out in (submanifold_conv(x, weight, grid), dense_twin(x, weight, coords)):
         r = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
         results.append([out, *torch.autograd.grad((out * r).sum(), (x, weight))])
     for a, b in zip(*results, strict=True):
@@ -67,8 +70,7 @@ def test_narrow_types_are_near_the_wide_result(dtype: torch.dtype) -> None:
     g = torch.Generator().manual_seed(0)
     x = torch.randn(250, 64, generator=g).to(dtype)
     weight = torch.randn(64, 3, 3, 3, 64, generator=g).to(dtype)
-    neighbors = neighbor_map(coords, SHAPE)
-    out = submanifold_conv(x, weight, neighbors)
+    out = submanifold_conv(x, weight, VoxelGrid(coords, SHAPE, 2))
     wide = dense_twin(x.double(), weight.double(), coords)
     assert out.dtype == dtype
     bound = 1e-6 if dtype == torch.float32 else 4e-3
@@ -78,9 +80,9 @@ def test_narrow_types_are_near_the_wide_result(dtype: torch.dtype) -> None:
 def test_device_agnostic_form_agrees() -> None:
     coords = random_coords(3, 200)
     x, weight = torch.randn(200, 8), torch.randn(6, 3, 3, 3, 8)
-    neighbors = neighbor_map(coords, SHAPE)
-    twin = submanifold_conv_reference(x, weight.flatten(1, 3).permute(1, 2, 0), neighbors)
-    torch.testing.assert_close(submanifold_conv(x, weight, neighbors), twin, rtol=1e-5, atol=1e-5)
+    grid = VoxelGrid(coords, SHAPE, 2)
+    twin = submanifold_conv_reference(x, weight.flatten(1, 3).permute(1, 2, 0), grid.neighbors())
+    torch.testing.assert_close(submanifold_conv(x, weight, grid), twin, rtol=1e-5, atol=1e-5)
 
 
 def test_same_bits_with_any_number_of_threads() -> None:
@@ -92,7 +94,7 @@ def test_same_bits_with_any_number_of_threads() -> None:
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            out = submanifold_conv(x, weight, neighbor_map(coords, shape))
+            out = submanifold_conv(x, weight, VoxelGrid(coords, shape, 1))
             results.append([out, *torch.autograd.grad(out.square().sum(), (x, weight))])
     finally:
         torch.set_num_threads(before)
@@ -108,6 +110,27 @@ def test_voxels_out_of_the_grid_and_repeated_ones_are_refused() -> None:
 
 
 def test_shapes_that_do_not_agree_are_refused() -> None:
-    neighbors = neighbor_map(random_coords(0, 4), SHAPE)
-    with pytest.raises(ValueError, match="expected x"):
-        submanifold_conv(torch.zeros(4, 3), torch.zeros(2, 3, 3, 3, 5), neighbors)
+    grid = VoxelGrid(random_coords(0, 4), SHAPE, 2)
+    for x, weight in ((torch.zeros(4, 3), torch.zeros(2, 3, 3, 3, 5)), (torch.zeros(5, 3), torch.zeros(2, 3, 3, 3, 3))):
+        with pytest.raises(ValueError, match="expected x"):
+            submanifold_conv(x, weight, grid)
+
+
+def test_spconv_agrees_on_a_cpu() -> None:
+    pytest.importorskip("spconv", reason="spconv is not installed (extra: cuda)")
+    coords = random_coords(0, 250).contiguous()
+    grid, weight = VoxelGrid(coords, SHAPE, 2), torch.randn(16, 3, 3, 3, 32, requires_grad=True)
+    x = torch.randn(250, 32, requires_grad=True)
+    results = []
+    for function in (submanifold_conv, spconv_submanifold_conv, spconv_submanifold_conv):
+        out = function(x, weight, grid)
+        results.append([out, *torch.autograd.grad(out.square().sum(), (x, weight))])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_backends_name_one_in_use_on_a_cpu() -> None:
+    found = [backend for backend in backends() if backend.device == "cpu"]
+    assert [backend.used for backend in found] == [True]
+    assert all(str(backend) for backend in backends())

@@ -1,0 +1,41 @@
+"""How the benchmarks measure: contenders in turn, run after run, and medians over the runs.
+
+Machines drift; a ratio between two contenders measured in turn drifts less than either.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+def medians(contenders: Mapping[str, Callable[[], object]], runs: int = 11, warm_up: int = 2) -> dict[str, float]:
+    """Median seconds of each contender, run in turn ``runs`` times after ``warm_up`` turns that do not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(warm_up + runs):
+        for name, function in contenders.items():
+            begin = time.perf_counter()
+            function()
+            if turn >= warm_up:
+                seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def machine() -> str:
+    """One line about where the figures come from."""
+    return (
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{torch.backends.cpu.get_cpu_capability()}, Python {platform.python_version()}"
+    )
+
+
+def print_table(title: str, rows: Mapping[str, float], yardstick: str) -> None:
+    """Milliseconds, and each contender's time as a multiple of the yardstick's."""
+    print(f"\n{title}")
+    width = max(map(len, rows))
+    for name, seconds in rows.items():
+        print(f"  {name:<{width}}  {1e3 * seconds:9.2f} ms  {seconds / rows[yardstick]:6.2f} x")
