@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import machine
+from formerkit.memory import keep_freed_memory
 from formerkit.mixers.selective_scan import selective_scan_reference
 from pointdet.models.lion import LION, Voxels, bev_map
 from pointdet.ops.voxelize import voxelize
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
+    keep_freed_memory()
     torch.manual_seed(0)
     model, points = LION().eval(), read_points(arguments.scan)
     voxels = len(voxelize(points, model.point_cloud_range, model.voxel_size, 1).grid)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pointdet.models.conv_norm import ConvNormReLU
+
 
 @dataclass(frozen=True)
 class BEVSettings:
@@ -65,7 +67,7 @@ class BEVBackbone(nn.Module):
                 nn.Sequential(_conv(width, channels, stride), *(_conv(channels, channels, 1) for _ in range(n)))
             )
             enlarge = nn.ConvTranspose2d(channels, up_channels, up, stride=up, bias=False)
-            self.ups.append(_with_norm(enlarge, up_channels))
+            self.ups.append(ConvNormReLU(enlarge, up_channels))
             width = channels
 
     def map_size(self, height: int, width: int) -> tuple[int, int]:
@@ -90,9 +92,5 @@ class BEVBackbone(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
-def _conv(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    return _with_norm(nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False), out_channels)
-
-
-def _with_norm(conv: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(conv, nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), nn.ReLU())
+def _conv(in_channels: int, out_channels: int, stride: int) -> ConvNormReLU:
+    return ConvNormReLU(nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False), out_channels)
