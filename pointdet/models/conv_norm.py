@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
-class ConvNormReLU(nn.Sequential):
+class ConvNormReLU(nn.Module):
     """``relu(norm(conv(x)))``.
 
     Outside training the norm is a fixed affine map of each channel, so its scale goes into the weights and its shift
@@ -18,18 +19,22 @@ class ConvNormReLU(nn.Sequential):
     """
 
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, out_channels: int) -> None:
-        super().__init__(conv, nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True))
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training or torch.is_grad_enabled():
-            return super().forward(x)
-        conv, norm = self[0], self[1]
+            return torch.relu(self.norm(self.conv(x)))
+        return self._folded(x).relu_()
+
+    def _folded(self, x: Tensor) -> Tensor:
+        conv, norm = self.conv, self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
         if isinstance(conv, nn.ConvTranspose2d):
-            weight = conv.weight * scale[None, :, None, None]
-            y = nn.functional.conv_transpose2d(x, weight, shift, conv.stride, conv.padding)
-        else:
-            weight = conv.weight * scale[:, None, None, None]
-            y = nn.functional.conv2d(x, weight, shift, conv.stride, conv.padding)
-        return y.relu_()
+            return F.conv_transpose2d(x, conv.weight * scale[None, :, None, None], shift, stride=conv.stride[0])
+        weight = conv.weight * scale[:, None, None, None]
+        return F.conv2d(x, weight, shift, stride=conv.stride[0], padding=int(conv.padding[0]))
