@@ -1,0 +1,62 @@
+"""Ranges cover every row once, whatever the number of threads; failures come through."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from formerkit.parallel import run_ranges
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def count(start: int, stop: int, rows: np.ndarray) -> None:
+    rows[start:stop] += 1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("total", [0, 1, 2, 5, 100])
+def test_every_row_once(threads: int, total: int) -> None:
+    torch.set_num_threads(threads)
+    rows = np.zeros(total)
+    run_ranges(count, total, rows)
+    assert (rows == 1).all()
+
+
+def test_small_work_stays_in_one_range() -> None:
+    torch.set_num_threads(4)
+    calls = []
+    run_ranges(lambda start, stop: calls.append((start, stop)), 10, min_rows=100)
+    assert calls == [(0, 10)]
+
+
+def test_a_failure_in_any_range_is_raised() -> None:
+    torch.set_num_threads(2)
+
+    def fail_on_first(start: int, stop: int) -> None:
+        if start == 0:
+            raise RuntimeError("first range")
+
+    with pytest.raises(RuntimeError, match="first range"):
+        run_ranges(fail_on_first, 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_works_in_a_forked_child() -> None:
+    torch.set_num_threads(2)
+    rows = np.zeros(10)
+    run_ranges(count, 10, rows)
+    child = os.fork()
+    if child == 0:
+        mine = np.zeros(10)
+        run_ranges(count, 10, mine)
+        os._exit(0 if (mine == 1).all() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
