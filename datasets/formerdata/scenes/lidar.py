@@ -24,6 +24,9 @@ _LOWER = (-9.03, -25.0, 0.121)
 _UPPER_UNEVEN, _LOWER_UNEVEN = 0.03, 0.06
 _ENCODER_STEP = np.radians(0.09)
 _FIRINGS = 2175
+# Reflectance that the scanner reports as 0, and how sharply echoes fail below the threshold.
+_DARK_LEVEL = 0.06
+_SHARPNESS = 3.0
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,15 @@ class Sensor:
         max_range: Farthest reading, m.
         min_range: Nearest reading, m.
         range_noise: Standard deviation of the range, m.
+        threshold: Reflectance over squared range below which more than half of the echoes are lost, 1/m^2.
+        gain_spread: Mean loss of the lasers against the best: each reads brightness in its own scale.
     """
 
     max_range: float = 80.0
     min_range: float = 1.5
-    range_noise: float = 0.015
+    range_noise: float = 0.012
+    threshold: float = 2.0e-5
+    gain_spread: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class Echoes:
         rays: int64 index into the flattened ``[64, A]`` rays.
         distance: float64, m.
         material: int16.
-        tone: float64, the reflectance of that very thing less that of its material.
+        tone: float64, the reflectance of that very thing over that of its material.
         incidence: float64, cosine of the angle to the surface's normal, 0 to 1.
     """
 
@@ -113,28 +120,25 @@ def measure(rays: Rays, echoes: Echoes, sensor: Sensor, rng: np.random.Generator
         ``[P, 4]`` float32 rows (x, y, z, reflectance), rounded to 1 mm and 0.01 as KITTI's scans are, and ``[P]`` int64
         indices into ``echoes``: which of them were seen.
     """
-    m = echoes.material
-    count = len(m)
+    m, count = echoes.material, len(echoes.material)
+    beams = echoes.rays // len(rays.azimuths)
     # Foliage answers from somewhere inside; everything else from its surface, give or take the timer's noise.
     distance = echoes.distance + rng.standard_exponential(count) * table("depth")[m]
     distance = distance + rng.normal(0.0, sensor.range_noise, count)
-    facing = np.clip(echoes.incidence, 0.0, 1.0)
-    gloss = table("gloss")[m]
-    reflectance = (table("reflectance")[m] + echoes.tone) * (1.0 - gloss * (1.0 - facing))
-    reflectance = reflectance + rng.normal(0.0, 1.0, count) * table("grain")[m]
-    seen = rng.random(count) < _return_chance(table("strength")[m], gloss, facing, distance)
+    facing = np.clip(echoes.incidence, 1e-3, 1.0)
+    reflectance = table("reflectance")[m] * echoes.tone * facing ** table("gloss")[m]
+
+    gain = np.clip(1.1 - sensor.gain_spread * rng.standard_exponential(NUM_BEAMS), 0.15, 1.1)[beams]
+    power = gain * reflectance * (1.0 - table("veil")[m]) / distance**2
+    # A soft threshold: echoes of one surface come or fail together, laser by laser, as black cars do in real scans.
+    seen = rng.random(count) * (1.0 + (sensor.threshold / power) ** _SHARPNESS) < 1.0
     seen &= (distance > sensor.min_range) & (distance < sensor.max_range)
     kept = np.flatnonzero(seen)
-    beams = echoes.rays[kept] // len(rays.azimuths)
+
+    reading = gain * reflectance - _DARK_LEVEL + rng.normal(0.0, 1.0, count) * table("grain")[m]
     points = np.empty((len(kept), 4))
     points[:, :3] = rays.directions.reshape(-1, 3)[echoes.rays[kept]] * distance[kept, None]
-    points[:, 2] += rays.origins[(beams >= UPPER_BEAMS).astype(int)]
+    points[:, 2] += rays.origins[(beams[kept] >= UPPER_BEAMS).astype(int)]
     points[:, :3] = np.round(points[:, :3], 3)
-    points[:, 3] = np.round(np.clip(reflectance[kept], 0.0, 0.99), 2)
+    points[:, 3] = np.round(np.clip(reading[kept], 0.0, 0.99), 2)
     return points.astype(np.float32), kept
-
-
-def _return_chance(strength: np.ndarray, gloss: np.ndarray, facing: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    # The echo weakens with range and, on glossy surfaces, at grazing incidence; below the threshold there is none.
-    signal = strength * (1.0 - 0.6 * gloss * (1.0 - facing) ** 2)
-    return np.clip(signal - 0.25 * np.clip(distance / 80.0, 0.0, 1.0) ** 2, 0.0, 1.0)

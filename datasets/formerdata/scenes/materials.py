@@ -47,50 +47,50 @@ class Surface:
     """How one material answers.
 
     Attributes:
-        reflectance: Typical reflectance in KITTI's scale, 0 to 1.
-        spread: Standard deviation between things of that material.
+        reflectance: Typical reflectance in KITTI's scale, 0 to 1, seen square on.
+        spread: Relative deviation between things of that material.
         grain: Standard deviation between points of one thing.
+        gloss: The answer goes with the cosine of the angle of incidence to this power (0: matt, like a retroreflector).
         opacity: Share of pulses that do not pass.
-        gloss: Share of the answer that is lost at grazing incidence (0: as bright from every side).
-        depth: Mean depth at which a pulse answers behind the surface, m (foliage).
-        strength: Chance of a return at 10 m and perpendicular incidence.
+        depth: Mean depth at which a pulse answers behind the surface, m (foliage, grass).
+        veil: What is lost of the answer on the way to the surface (things behind glass).
     """
 
     reflectance: float
-    spread: float = 0.05
-    grain: float = 0.04
-    opacity: float = 1.0
+    spread: float = 0.25
+    grain: float = 0.05
     gloss: float = 0.3
+    opacity: float = 1.0
     depth: float = 0.0
-    strength: float = 0.99
+    veil: float = 0.0
 
 
 SURFACES: dict[Material, Surface] = {
-    Material.ASPHALT: Surface(0.22, spread=0.06, grain=0.05, gloss=0.1),
-    Material.MARKING: Surface(0.50, spread=0.08, grain=0.10, gloss=0.1),
-    Material.PAVING: Surface(0.32, spread=0.06, grain=0.05, gloss=0.1),
-    Material.GRASS: Surface(0.38, spread=0.05, grain=0.08, gloss=0.1, depth=0.03),
-    Material.PAINT_LIGHT: Surface(0.35, spread=0.10, grain=0.06, gloss=0.7, strength=0.97),
-    Material.PAINT_MID: Surface(0.22, spread=0.10, grain=0.06, gloss=0.7, strength=0.95),
-    Material.PAINT_DARK: Surface(0.04, spread=0.03, grain=0.03, gloss=0.8, strength=0.80),
-    Material.GLASS: Surface(0.05, spread=0.02, grain=0.04, opacity=0.25, gloss=0.9, strength=0.6),
-    Material.TYRE: Surface(0.08, spread=0.04, grain=0.04, gloss=0.3, strength=0.93),
-    Material.PLATE: Surface(0.95, spread=0.03, grain=0.08, gloss=0.1),
-    Material.LAMP: Surface(0.65, spread=0.15, grain=0.20, gloss=0.3, strength=0.95),
-    Material.TRIM: Surface(0.12, spread=0.06, grain=0.05, gloss=0.4, strength=0.94),
-    Material.CABIN: Surface(0.18, spread=0.08, grain=0.06, gloss=0.3, strength=0.8),
-    Material.CLOTH_LIGHT: Surface(0.40, spread=0.12, grain=0.08, gloss=0.2),
-    Material.CLOTH_DARK: Surface(0.20, spread=0.10, grain=0.07, gloss=0.2),
-    Material.SKIN: Surface(0.35, spread=0.05, grain=0.06, gloss=0.2),
-    Material.METAL: Surface(0.22, spread=0.10, grain=0.08, gloss=0.5, strength=0.95),
-    Material.SIGN: Surface(0.90, spread=0.08, grain=0.10, gloss=0.1),
-    Material.BRICK: Surface(0.28, spread=0.07, grain=0.06, gloss=0.2),
-    Material.PLASTER: Surface(0.40, spread=0.10, grain=0.05, gloss=0.2),
-    Material.WOOD: Surface(0.30, spread=0.08, grain=0.06, gloss=0.2),
-    Material.LEAVES: Surface(0.30, spread=0.06, grain=0.12, opacity=0.75, gloss=0.2, depth=0.30, strength=0.9),
-    Material.HEDGE: Surface(0.32, spread=0.06, grain=0.12, gloss=0.2, depth=0.10, strength=0.95),
-    Material.MESH: Surface(0.20, spread=0.06, grain=0.08, opacity=0.35, gloss=0.3),
-    Material.SPOKES: Surface(0.25, spread=0.08, grain=0.10, opacity=0.30, gloss=0.3),
+    Material.ASPHALT: Surface(0.31, grain=0.04, gloss=0.04),
+    Material.MARKING: Surface(0.55, grain=0.10, gloss=0.04),
+    Material.PAVING: Surface(0.36, grain=0.06, gloss=0.04),
+    Material.GRASS: Surface(0.40, grain=0.08, gloss=0.04, depth=0.015),
+    Material.PAINT_LIGHT: Surface(0.36, grain=0.05, gloss=1.0),
+    Material.PAINT_MID: Surface(0.20, spread=0.4, grain=0.05, gloss=1.1),
+    Material.PAINT_DARK: Surface(0.025, spread=0.6, grain=0.02, gloss=1.1),
+    Material.GLASS: Surface(0.003, spread=0.6, grain=0.01, gloss=1.0, opacity=0.65),
+    Material.TYRE: Surface(0.08, grain=0.04, gloss=0.4),
+    Material.PLATE: Surface(0.98, spread=0.03, grain=0.06, gloss=0.0),
+    Material.LAMP: Surface(0.65, grain=0.25, gloss=0.3),
+    Material.TRIM: Surface(0.10, spread=0.5, grain=0.05, gloss=0.5),
+    Material.CABIN: Surface(0.10, spread=0.5, grain=0.05, gloss=0.5, veil=0.75),
+    Material.CLOTH_LIGHT: Surface(0.42, grain=0.08, gloss=0.3),
+    Material.CLOTH_DARK: Surface(0.22, spread=0.4, grain=0.07, gloss=0.3),
+    Material.SKIN: Surface(0.38, grain=0.06, gloss=0.3),
+    Material.METAL: Surface(0.20, spread=0.5, grain=0.08, gloss=0.5),
+    Material.SIGN: Surface(0.90, spread=0.1, grain=0.10, gloss=0.1),
+    Material.BRICK: Surface(0.26, grain=0.06, gloss=0.25),
+    Material.PLASTER: Surface(0.38, grain=0.05, gloss=0.25),
+    Material.WOOD: Surface(0.28, grain=0.06, gloss=0.3),
+    Material.LEAVES: Surface(0.24, spread=0.4, grain=0.14, gloss=0.2, opacity=0.75, depth=0.30),
+    Material.HEDGE: Surface(0.28, spread=0.3, grain=0.13, gloss=0.2, depth=0.12),
+    Material.MESH: Surface(0.20, grain=0.08, gloss=0.3, opacity=0.35),
+    Material.SPOKES: Surface(0.25, grain=0.10, gloss=0.3, opacity=0.30),
 }
 
 

@@ -15,7 +15,7 @@ def pedestrian(rng: np.random.Generator) -> Model:
         height = rng.uniform(1.05, 1.4)
     walking = rng.random() < 0.75
     stride = rng.uniform(0.15, 0.42) if walking else rng.uniform(0.0, 0.08)
-    bulk = float(np.clip(rng.normal(1.0, 0.12), 0.75, 1.35))
+    bulk = float(np.clip(rng.normal(1.12, 0.14), 0.8, 1.5))
     trousers, jacket = _cloth(rng), _cloth(rng)
     phase = 1.0 if rng.random() < 0.5 else -1.0
     parts = [*_legs(stride * phase, bulk, trousers, rng), _torso(bulk, jacket), *_head()]
@@ -26,7 +26,7 @@ def pedestrian(rng: np.random.Generator) -> Model:
         side = phase * (0.26 * bulk + 0.08)
         parts.append(box((-0.18, side - 0.06, 0.45), (0.18, side + 0.06, 0.80), _cloth(rng)))  # a bag in the hand
     # Annotators leave a little room around a person.
-    return model(_standing(merge(parts), height), margin=rng.uniform(0.0, 0.06))
+    return model(_standing(merge(parts), height), margin=rng.uniform(0.01, 0.10))
 
 
 def sitting_person(rng: np.random.Generator) -> Model:

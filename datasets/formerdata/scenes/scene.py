@@ -68,7 +68,7 @@ def make_scene(seed: int, number: int, settings: SceneSettings) -> Scene:
 
 
 def _assemble(world: World, rng: np.random.Generator) -> tuple[Mesh, np.ndarray, np.ndarray]:
-    """All triangles in the LiDAR frame, the actor and the deviation in reflectance of each."""
+    """All triangles in the LiDAR frame, the actor and the relative brightness of each."""
     things = [actor.mesh.moved(*actor.place, actor.yaw) for actor in world.actors] + world.scenery
     lengths = [len(thing) for thing in things]
     mesh = merge(things)
@@ -76,7 +76,7 @@ def _assemble(world: World, rng: np.random.Generator) -> tuple[Mesh, np.ndarray,
     owners = np.where(index < len(world.actors), index, -1).astype(np.int32)
     # One draw a thing and material: two cars of one paint differ, the doors of one car do not.
     spread = table("spread")
-    tones = rng.normal(size=(len(things), len(spread))) * spread
+    tones = np.exp(rng.normal(size=(len(things), len(spread))) * spread)
     return mesh, owners, tones[index, mesh.materials]
 
 

@@ -67,7 +67,7 @@ _VAN_SHAPES = (
     BodyShape(-0.495, -0.47, 0.22, 0.40, 0.52, 0.36, 0.45, 0.50),
     BodyShape(-0.495, -0.47, 0.22, 0.38, 0.50, 0.36, 0.45, 0.48, side_glass=False),
 )
-_PAINTS = ((Material.PAINT_LIGHT, 0.42), (Material.PAINT_MID, 0.33), (Material.PAINT_DARK, 0.25))
+_PAINTS = ((Material.PAINT_LIGHT, 0.45), (Material.PAINT_MID, 0.25), (Material.PAINT_DARK, 0.30))
 
 
 def car(rng: np.random.Generator) -> Model:
@@ -106,8 +106,22 @@ def truck(rng: np.random.Generator) -> Model:
     return model(merge(parts).fitted(length, width, height))
 
 
+def trailer(rng: np.random.Generator) -> Model:
+    """A small trailer, or a caravan without its car."""
+    length, width = rng.uniform(1.8, 4.5), rng.uniform(1.2, 2.1)
+    height = rng.uniform(0.9, 1.3) if length < 3.0 else rng.uniform(1.9, 2.5)
+    half = width / 2
+    parts = [
+        box((-length / 2, -half, 0.4), (0.35 * length, half, height), _paint(rng)),
+        box((0.35 * length, -0.05, 0.4), (0.5 * length, 0.05, 0.5), Material.METAL),
+        *_wheels([-0.05 * length], half, 0.28, 0.18),
+    ]
+    return model(merge(parts).fitted(length, width, height))
+
+
 def _finish(shape: BodyShape, size: np.ndarray, rng: np.random.Generator) -> Model:
-    length, width, height = (float(v) for v in size)
+    """A body inside a box of ``size``: KITTI's boxes keep 5 cm or so off the metal."""
+    length, width, height = (float(v) for v in size - rng.uniform([0.04, 0.04, 0.02], [0.18, 0.16, 0.14]))
     paint = _paint(rng)
     half_length, half = length / 2, width / 2
     radius = 0.30 + 0.03 * (height - 1.5)
@@ -125,7 +139,7 @@ def _finish(shape: BodyShape, size: np.ndarray, rng: np.random.Generator) -> Mod
         *_lamps(half_length, half, shape, height),
         *_mirrors(shape, length, half, height, paint),
     ]
-    return Model(merge(parts), (length, width, height))
+    return Model(merge(parts), (float(size[0]), float(size[1]), float(size[2])))
 
 
 def _lower_body(shape: BodyShape, paint: Material) -> Mesh:
