@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formerkit.mixers.packing import check_cu_seqlens
+from formerkit.mixers.selective_scan_torch import selective_scan_chunked
 
 
 def selective_scan(
@@ -59,9 +60,7 @@ def selective_scan(
         initial_state = u.new_zeros(cu_seqlens.numel() - 1, *A.shape)
     if u.device.type == "cpu":
         return _compiled(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
-    return selective_scan_reference(
-        u, delta, A, B, C, D, z, cu_seqlens=cu_seqlens, initial_state=initial_state, reverse=reverse
-    )
+    return selective_scan_chunked(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
 
 
 def selective_scan_reference(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formerkit.mixers.selective_scan import selective_scan, selective_scan_reference
+from formerkit.mixers.selective_scan_torch import selective_scan_chunked
 
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-10}
 
@@ -64,6 +65,22 @@ def test_equals_the_recurrence(seed, lengths, channels, states, dtype, gated, re
     ours = value_and_gradients(selective_scan, case)
     twin = value_and_gradients(selective_scan_reference, case)
     assert_same(ours, twin, BOUND[dtype])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    lengths=st.lists(st.integers(0, 150), min_size=1, max_size=3),
+    gated=st.booleans(),
+    reverse=st.booleans(),
+)
+def test_plain_torch_form_equals_the_recurrence(seed, lengths, gated, reverse) -> None:
+    case = random_case(seed, lengths, 3, 4, torch.float64)
+    if not gated:
+        del case["z"]
+    case["reverse"] = reverse
+    chunked = value_and_gradients(lambda z=None, **rest: selective_scan_chunked(z=z, **rest), case)
+    assert_same(chunked, value_and_gradients(selective_scan_reference, case), 1e-10)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,0 +1,28 @@
+"""All benchmarks that need nothing but the package, one after another: ``python -m benchmarks.run`` (``make bench``)."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+HELPERS = {"__init__", "run", "timing"}
+
+
+def names() -> list[str]:
+    """The benchmarks beside this file."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in HELPERS)
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or names()
+    if unknown := sorted(set(chosen) - set(names())):
+        sys.exit(f"unknown benchmark {', '.join(unknown)}; there are: {', '.join(names())}")
+    for name in chosen:
+        print(f"\n=== {name} " + "=" * (70 - len(name)))
+        sys.argv = [name]
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
