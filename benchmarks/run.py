@@ -1,4 +1,4 @@
-"""All benchmarks that need nothing but the package, one after another: ``python -m benchmarks.run`` (``make bench``)."""
+"""All benchmarks, one after another: ``make bench``, or ``python -m benchmarks.run [NAME ...]``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The selective scan in plain torch, chunk by chunk: for devices that our kernels do not serve.
 
-Inside a chunk all steps are combined by doubling (Hillis and Steele, 1986): after pass i a step holds the product of the
-decays, and the sum of the inputs, of the 2**i steps up to it. Only products of decays occur, never quotients, so nothing
-overflows. Between chunks the state is carried. At most [S, chunk, E, N] exists at a time, and the backward pass
+Inside a chunk all steps are combined by doubling (Hillis and Steele, 1986): after pass i a step holds the product of
+the decays, and the sum of the inputs, of the 2**i steps up to it. Only products of decays occur, never quotients, so
+nothing overflows. Between chunks the state is carried. At most [S, chunk, E, N] exists at a time, and the backward pass
 computes each chunk again.
 """
 
