@@ -60,7 +60,7 @@ def make_rig(rng: np.random.Generator) -> Rig:
             p[1:, 3] = rng.normal(0, 0.3), rng.normal(0.0035, 0.001)
         projections.append(p)
     axes = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])  # x right, y down, z forward
-    rotation = _small_rotation(rng.normal([0.006, 0.0, 0.007], [0.008, 0.001, 0.001])) @ axes
+    rotation = _small_rotation(rng.normal([-0.011, 0.0, 0.007], [0.006, 0.001, 0.001])) @ axes
     offset = np.array([-0.008, -0.068, -0.29]) + rng.normal(0, [0.008, 0.006, 0.03])
     return Rig(
         np.stack(projections),

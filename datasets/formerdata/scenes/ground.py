@@ -43,7 +43,7 @@ def make_ground(rng: np.random.Generator) -> Ground:
         [k * np.cos(bearing), k * np.sin(bearing), rng.uniform(0, 2 * np.pi, 3), rng.uniform(0.0, 0.0016, 3) * length],
         axis=1,
     )
-    return Ground(rng.normal([0.004, 0.0], [0.010, 0.014]), waves)
+    return Ground(rng.normal([0.006, 0.0], [0.008, 0.014]), waves)
 
 
 def ground_mesh(ground: Ground) -> Mesh:

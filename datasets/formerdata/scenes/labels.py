@@ -39,7 +39,7 @@ def label_line(actor: Actor, evidence: Evidence, rig: Rig, label_range: float) -
     if evidence.points == 0 and evidence.visible < _UNKNOWN:
         return None
     location = rig.lidar_to_rect(np.array([actor.place]))[0]
-    if location[2] > label_range or evidence.points < 3:
+    if location[2] > label_range or evidence.points < _enough_points(location[2]):
         return f"DontCare -1 -1 -10 {_columns(image_box)} -1 -1 -1 -1000 -1000 -1000 -10\n"
     out = truncation(actor, rig)
     if out > 0.99:
@@ -49,6 +49,11 @@ def label_line(actor: Actor, evidence: Evidence, rig: Rig, label_range: float) -
     alpha = _wrapped(rotation - np.arctan2(location[0], location[2]))
     numbers = _columns([alpha, *image_box, height, width, length, *location, rotation])
     return f"{actor.name} {out:.2f} {occlusion(evidence)} {numbers}\n"
+
+
+def _enough_points(depth: float) -> int:
+    """Points that an annotator needs to draw a box: near things are known from the image too."""
+    return 3 if depth < 45.0 else 8
 
 
 def occlusion(evidence: Evidence) -> int:

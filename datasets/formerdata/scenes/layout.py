@@ -78,19 +78,19 @@ class Quarter:
 _S = surroundings
 QUARTERS: dict[str, Quarter] = {
     "residential": Quarter(
-        0.36, (2.6, 4.5), (1.2, 2.5), (0.0, 4.0), (0.75, 0.15, 0.8), 0.12, 0.05, 2.0, 0.8, 0.0, 22, 0.45,
+        0.36, (2.4, 4.0), (0.8, 2.2), (0.0, 2.0), (0.75, 0.15, 0.8), 0.12, 0.05, 2.0, 0.8, 0.0, 22, 0.45,
         ((_S.house, 0.3), (_S.garden_wall, 0.15), (_S.hedge, 0.2), (_S.fence, 0.12), (_S.thicket, 0.1), (None, 0.1)),
     ),
     "urban": Quarter(
-        0.26, (4.0, 8.0), (2.0, 5.0), (0.0, 1.5), (0.5, 0.1, 0.7), 0.15, 0.14, 4.0, 1.4, 0.1, 22, 0.5,
+        0.26, (3.2, 7.5), (1.5, 4.0), (0.0, 1.0), (0.5, 0.1, 0.7), 0.15, 0.14, 4.0, 1.4, 0.1, 22, 0.5,
         ((_S.house, 0.7), (_S.garden_wall, 0.06), (_S.hedge, 0.06), (_S.thicket, 0.06), (None, 0.12)),
     ),
     "road": Quarter(
-        0.22, (3.5, 9.0), (0.0, 1.5), (0.5, 9.0), (0.1, 0.1, 0.4), 0.1, 0.14, 0.3, 0.5, 0.0, 12, 0.25,
+        0.22, (3.2, 8.5), (0.0, 1.2), (0.3, 6.0), (0.1, 0.1, 0.4), 0.1, 0.14, 0.3, 0.5, 0.0, 12, 0.25,
         ((_S.thicket, 0.3), (_S.guard_rail, 0.22), (_S.hedge, 0.08), (_S.fence, 0.08), (_S.house, 0.07), (None, 0.3)),
     ),
     "precinct": Quarter(
-        0.10, (2.5, 5.0), (1.0, 3.0), (0.0, 1.0), (0.06, 0.1, 0.3), 0.2, 0.01, 9.0, 2.5, 0.8, 26, 0.3,
+        0.10, (1.8, 4.0), (0.8, 2.5), (0.0, 0.8), (0.06, 0.1, 0.3), 0.2, 0.01, 9.0, 2.5, 0.8, 26, 0.3,
         ((_S.house, 0.8), (_S.thicket, 0.06), (_S.garden_wall, 0.04), (None, 0.1)),
     ),
     "car park": Quarter(
@@ -147,7 +147,8 @@ class _Site:
 def build_world(rng: np.random.Generator, settings: SceneSettings) -> World:
     """A random street scene."""
     site = _Site(make_ground(rng))
-    site.footprints.append((-0.6, 0.0, 0.0, 5.5, 2.6))  # the recording car
+    site.scenery.append(surroundings.recording_car())
+    site.footprints.append((-0.6, 0.0, 0.0, 5.5, 2.6))
     names = list(QUARTERS)
     quarter = QUARTERS[names[rng.choice(len(names), p=[QUARTERS[name].share for name in names])]]
     street = _main_street(quarter, rng)
@@ -235,7 +236,7 @@ def _vehicle(rng: np.random.Generator, trucks: float) -> tuple[str, Model]:
         return "Truck", vehicles.truck(rng)
     if kind < trucks + 0.09:
         return "Van", vehicles.van(rng)
-    if kind < trucks + 0.11:
+    if kind < trucks + 0.10:
         return "Misc", vehicles.trailer(rng)
     return "Car", vehicles.car(rng)
 
@@ -249,7 +250,7 @@ def _walkers(site: _Site, street: Street, quarter: Quarter, rng: np.random.Gener
         across = side * (street.half_width + rng.uniform(-0.3, street.pavement + 0.5))
         if rng.random() < 0.2:
             across = rng.uniform(-1.0, 1.0) * street.half_width
-        along = 4.0 + 46.0 * rng.random() ** 1.3
+        along = 4.0 + 46.0 * rng.random() ** 1.8
         course = rng.choice([0.0, np.pi]) if rng.random() < 0.7 else rng.uniform(0, 2 * np.pi)
         standing = rng.random() < 0.25
         for _ in range(group):
@@ -263,7 +264,7 @@ def _walkers(site: _Site, street: Street, quarter: Quarter, rng: np.random.Gener
         turn = (0.0 if side < 0 else np.pi) + rng.normal(0, 0.15)
         if rng.random() < 0.2:
             turn = rng.uniform(0, 2 * np.pi)
-        site.add_actor("Cyclist", people.cyclist(rng), street, 4.0 + 46.0 * rng.random() ** 1.3, across, turn)
+        site.add_actor("Cyclist", people.cyclist(rng), street, 4.0 + 46.0 * rng.random() ** 1.8, across, turn)
     for _ in range(rng.poisson(quarter.sitting * settings.people)):
         across = rng.choice([-1.0, 1.0]) * (street.half_width + rng.uniform(0.0, street.pavement))
         turn = rng.uniform(0, 2 * np.pi)

@@ -36,7 +36,7 @@ class Rays:
     Attributes:
         directions: ``[64, A, 3]`` float64 unit vectors, beams from the top down, azimuth rising from 0.
         elevations: ``[64]`` float64, rad, falling.
-        azimuths: ``[A]`` float64 in ``[0, 2 pi)``, rising; a beam may deviate by less than ``max_offset``.
+        azimuths: ``[A]`` float64 in ``[0, 2 pi)``, rising; a pulse may deviate by less than ``max_offset``.
         max_offset: rad.
         origins: ``[2]`` float64, z of the upper and the lower block's centre; x and y are 0.
     """
@@ -58,11 +58,10 @@ def scan_rays(rng: np.random.Generator) -> Rays:
     )
     turn = 2 * np.pi
     ideal = (np.arange(_FIRINGS) + rng.random()) * (turn / _FIRINGS)
-    azimuths = np.unique(np.floor(ideal / _ENCODER_STEP)) * _ENCODER_STEP + rng.uniform(0, _ENCODER_STEP / 2)
-    azimuths = azimuths[azimuths < turn]
+    azimuths = np.unique(np.floor(ideal / _ENCODER_STEP)) * _ENCODER_STEP
     # Each laser of the unit is aimed a little to the side, and the encoder's readings tremble.
-    max_offset = turn / _FIRINGS
-    offsets = rng.uniform(-0.8, 0.8, (NUM_BEAMS, 1)) + rng.uniform(-0.1, 0.1, (NUM_BEAMS, len(azimuths)))
+    max_offset = _ENCODER_STEP
+    offsets = rng.uniform(0.1, 0.8, (NUM_BEAMS, 1)) + rng.uniform(-0.1, 0.1, (NUM_BEAMS, len(azimuths)))
     azimuth = azimuths + offsets * max_offset
     level = np.cos(elevations)[:, None]
     rise = np.broadcast_to(np.sin(elevations)[:, None], azimuth.shape)
@@ -89,7 +88,7 @@ class Sensor:
 
     max_range: float = 80.0
     min_range: float = 1.5
-    range_noise: float = 0.012
+    range_noise: float = 0.018
     threshold: float = 2.0e-5
     gain_spread: float = 0.2
 

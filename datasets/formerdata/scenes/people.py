@@ -14,8 +14,8 @@ def pedestrian(rng: np.random.Generator) -> Model:
     if rng.random() < 0.04:  # a child
         height = rng.uniform(1.05, 1.4)
     walking = rng.random() < 0.75
-    stride = rng.uniform(0.15, 0.42) if walking else rng.uniform(0.0, 0.08)
-    bulk = float(np.clip(rng.normal(1.12, 0.14), 0.8, 1.5))
+    stride = rng.uniform(0.20, 0.52) if walking else rng.uniform(0.0, 0.08)
+    bulk = float(np.clip(rng.normal(1.15, 0.14), 0.85, 1.5))
     trousers, jacket = _cloth(rng), _cloth(rng)
     phase = 1.0 if rng.random() < 0.5 else -1.0
     parts = [*_legs(stride * phase, bulk, trousers, rng), _torso(bulk, jacket), *_head()]
@@ -26,7 +26,7 @@ def pedestrian(rng: np.random.Generator) -> Model:
         side = phase * (0.26 * bulk + 0.08)
         parts.append(box((-0.18, side - 0.06, 0.45), (0.18, side + 0.06, 0.80), _cloth(rng)))  # a bag in the hand
     # Annotators leave a little room around a person.
-    return model(_standing(merge(parts), height), margin=rng.uniform(0.01, 0.10))
+    return model(_standing(merge(parts), height), margin=rng.uniform(0.0, 0.09))
 
 
 def sitting_person(rng: np.random.Generator) -> Model:
@@ -74,7 +74,7 @@ def cyclist(rng: np.random.Generator) -> Model:
 def bicycle(rng: np.random.Generator) -> Mesh:
     """A bicycle without a rider, pointing towards +x."""
     radius = rng.uniform(0.30, 0.345)
-    base = rng.uniform(0.50, 0.56)
+    base = rng.uniform(0.51, 0.60)
     metal = Material.METAL
     parts = []
     for x in (-base, base):
@@ -111,8 +111,8 @@ def _legs(stride: float, bulk: float, cloth: Material, rng: np.random.Generator)
         foot = np.array([0.75 * swing, side * 1.1, 0.08])
         # The rear leg is bent at the knee.
         knee = 0.5 * (hip + foot) + _by(0.06 if swing < 0 else 0.02, 0.0, 0.0)
-        parts.append(tube(hip, knee, 0.09 * bulk, cloth, end_radius=0.065 * bulk))
-        parts.append(tube(knee, foot, 0.065 * bulk, cloth, end_radius=0.045))
+        parts.append(tube(hip, knee, 0.105 * bulk, cloth, end_radius=0.08 * bulk))
+        parts.append(tube(knee, foot, 0.08 * bulk, cloth, end_radius=0.06))
         parts.append(box(foot + _by(-0.08, -0.045, -0.08), foot + _by(0.19, 0.045, 0.02), Material.CLOTH_DARK))
     return parts
 
@@ -122,10 +122,10 @@ def _trunk(hip: np.ndarray, shoulder: np.ndarray, bulk: float, cloth: Material) 
     angle = np.arange(10) * (2 * np.pi / 10)
     rings = []
     for share, deep, wide in (
-        (-0.12, 0.11, 0.16),
-        (0.15, 0.12, 0.16),
-        (0.55, 0.125, 0.19),
-        (0.9, 0.11, 0.21),
+        (-0.12, 0.125, 0.185),
+        (0.15, 0.13, 0.185),
+        (0.55, 0.135, 0.21),
+        (0.9, 0.12, 0.23),
         (1.0, 0.07, 0.14),
     ):
         centre = hip + share * (shoulder - hip)
@@ -148,15 +148,15 @@ def _head() -> list[Mesh]:
 def _arms(stride: float, bulk: float, cloth: Material, rng: np.random.Generator) -> list[Mesh]:
     parts = []
     for side, swing in ((-1.0, -stride), (1.0, stride)):
-        shoulder = np.array([0.02, side * 0.23 * bulk, 1.40])
+        shoulder = np.array([0.02, side * 0.20 * bulk, 1.40])
         swing = swing * rng.uniform(0.4, 0.9)
-        elbow = shoulder + _by(0.5 * swing, side * rng.uniform(0.02, 0.08), -0.29)
+        elbow = shoulder + _by(0.5 * swing, side * rng.uniform(-0.01, 0.05), -0.29)
         raised = rng.random() < 0.2  # a telephone, a pushchair, a lead
         hand = elbow + (
             _by(0.22, -0.05 * side, rng.uniform(0.0, 0.15)) if raised else _by(0.5 * swing + 0.05, 0.0, -0.25)
         )
-        parts.append(tube(shoulder, elbow, 0.06 * bulk, cloth, end_radius=0.045))
-        parts.append(tube(elbow, hand, 0.045, cloth, end_radius=0.035))
+        parts.append(tube(shoulder, elbow, 0.068 * bulk, cloth, end_radius=0.055))
+        parts.append(tube(elbow, hand, 0.055, cloth, end_radius=0.045))
         parts.append(ellipsoid(hand, (0.05, 0.04, 0.06), Material.SKIN, sides=5, stacks=3))
     return parts
 

@@ -66,7 +66,8 @@ class Street:
         """A side street that crosses this one at ``along``."""
         x, y, yaw = self.place(along, 0.0)
         turn = np.pi / 2 + rng.normal(0.0, 0.12)
-        return Street(x, y, yaw + turn, 0.0, half_width, self.pavement, self.kerb, self.rise)
+        # Level verges: they meet those of this street, whatever their slope.
+        return Street(x, y, yaw + turn, 0.0, half_width, self.pavement, self.kerb, (0.0, 0.0))
 
 
 def roadside(street: Street, ground: Ground, gaps: list[tuple[float, float]], rng: np.random.Generator) -> list[Mesh]:

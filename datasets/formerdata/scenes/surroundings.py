@@ -18,6 +18,13 @@ _FOOT = -0.6  # m
 Maker = Callable[[np.random.Generator], Mesh]
 
 
+def recording_car() -> Mesh:
+    """What the scanner sees of the car that it rides on: the ends of the roof, in the LiDAR frame."""
+    rear = box((-3.0, -0.45, -1.0), (-1.3, 0.45, -0.3), Material.TRIM)
+    front = box((1.0, -0.35, -0.8), (1.4, 0.35, -0.42), Material.TRIM)
+    return merge([rear, front])
+
+
 def house(rng: np.random.Generator) -> Mesh:
     """A house with windows, doors and some steps or bays on its front."""
     half, deep, high = rng.uniform(3.5, 11.0), rng.uniform(3.5, 6.0), rng.uniform(3.5, 11.0)

@@ -50,15 +50,15 @@ class CarClass:
 
 CAR_CLASSES: tuple[CarClass, ...] = (
     # Small hatchbacks.
-    CarClass(0.30, BodyShape(-0.49, -0.40, 0.06, 0.27, 0.60, 0.46, 0.56, 0.60), (3.50, 1.56, 1.48), (0.20, 0.08, 0.06)),
+    CarClass(0.30, BodyShape(-0.49, -0.40, 0.06, 0.27, 0.60, 0.46, 0.56, 0.60), (3.45, 1.55, 1.50), (0.22, 0.09, 0.07)),
     # Compact hatchbacks.
-    CarClass(0.27, BodyShape(-0.48, -0.37, 0.03, 0.25, 0.61, 0.47, 0.60, 0.62), (3.95, 1.64, 1.46), (0.18, 0.07, 0.05)),
+    CarClass(0.27, BodyShape(-0.48, -0.37, 0.03, 0.25, 0.61, 0.47, 0.60, 0.62), (3.90, 1.63, 1.48), (0.20, 0.08, 0.06)),
     # Saloons.
     CarClass(0.15, BodyShape(-0.36, -0.22, 0.04, 0.22, 0.63, 0.49, 0.62, 0.64), (4.30, 1.67, 1.42), (0.22, 0.08, 0.05)),
     # Estates.
     CarClass(0.14, BodyShape(-0.49, -0.42, 0.05, 0.22, 0.63, 0.49, 0.60, 0.64), (4.35, 1.68, 1.47), (0.22, 0.08, 0.05)),
     # Small people carriers.
-    CarClass(0.09, BodyShape(-0.49, -0.42, 0.10, 0.34, 0.56, 0.45, 0.52, 0.57), (4.10, 1.68, 1.70), (0.30, 0.08, 0.09)),
+    CarClass(0.09, BodyShape(-0.49, -0.42, 0.10, 0.34, 0.56, 0.45, 0.52, 0.57), (4.10, 1.68, 1.73), (0.32, 0.08, 0.09)),
     # Off-roaders.
     CarClass(0.05, BodyShape(-0.48, -0.41, 0.04, 0.23, 0.62, 0.54, 0.58, 0.64), (4.20, 1.72, 1.73), (0.32, 0.09, 0.09)),
 )
@@ -121,7 +121,7 @@ def trailer(rng: np.random.Generator) -> Model:
 
 def _finish(shape: BodyShape, size: np.ndarray, rng: np.random.Generator) -> Model:
     """A body inside a box of ``size``: KITTI's boxes keep 5 cm or so off the metal."""
-    length, width, height = (float(v) for v in size - rng.uniform([0.04, 0.04, 0.02], [0.18, 0.16, 0.14]))
+    length, width, height = (float(v) for v in size - rng.uniform([0.04, 0.02, 0.0], [0.20, 0.16, 0.10]))
     paint = _paint(rng)
     half_length, half = length / 2, width / 2
     radius = 0.30 + 0.03 * (height - 1.5)
