@@ -34,12 +34,21 @@ def sitting_person(rng: np.random.Generator) -> Model:
     trousers, jacket = _cloth(rng), _cloth(rng)
     torso = _torso(1.0, jacket).moved(z=-0.42)
     parts = [torso, *(part.moved(z=-0.42) for part in _head())]
-    for y in (-0.1, 0.1):
-        parts.append(tube((0.0, y, 0.5), (0.42, y, 0.5), 0.08, trousers))
-        parts.append(tube((0.42, y, 0.5), (0.45, y, 0.02), 0.065, trousers, end_radius=0.05))
-    parts.append(box((-0.25, -0.22, 0.38), (0.22, 0.22, 0.43), Material.WOOD))
-    parts += [tube((x, y, 0.0), (x, y, 0.4), 0.02, Material.METAL, sides=4) for x in (-0.2, 0.2) for y in (-0.2, 0.2)]
-    return model(_standing(merge(parts), rng.uniform(1.15, 1.37)))
+    for y in (-0.11, 0.11):
+        knee = _by(rng.uniform(0.40, 0.52), 1.2 * y, 0.5)
+        foot = _by(rng.uniform(0.40, 0.62), 1.3 * y, 0.06)
+        parts.append(tube((0.0, y, 0.5), knee, 0.09, trousers))
+        parts.append(tube(knee, foot, 0.07, trousers, end_radius=0.05))
+        parts.append(box(foot + _by(-0.08, -0.05, -0.06), foot + _by(0.18, 0.05, 0.03), Material.CLOTH_DARK))
+        shoulder, elbow = _by(0.02, 1.7 * y, 0.98), _by(0.08, 1.85 * y, 0.72)
+        parts.append(tube(shoulder, elbow, 0.065, jacket))
+        parts.append(tube(elbow, _by(0.35, 1.2 * y, 0.66), 0.055, jacket, end_radius=0.045))
+    parts.append(box((-0.25, -0.24, 0.38), (0.24, 0.24, 0.43), Material.WOOD))
+    parts.append(box((-0.32, -0.24, 0.43), (-0.25, 0.24, 0.95), Material.WOOD))
+    parts += [
+        tube((x, y, 0.0), (x, y, 0.4), 0.02, Material.METAL, sides=4) for x in (-0.22, 0.22) for y in (-0.22, 0.22)
+    ]
+    return model(_standing(merge(parts), rng.uniform(1.15, 1.37)), margin=0.01)
 
 
 def cyclist(rng: np.random.Generator) -> Model:

@@ -249,8 +249,8 @@ def skip(rng: np.random.Generator) -> Mesh:
         [[x, -half_width * f, z], [x, half_width * f, z], [x, half_width, high], [x, -half_width, high]]
         for x, z, f in (
             (-half_length, 0.4, 0.9),
-            (-half_length + 0.4, 0.1, 0.9),
-            (half_length - 0.4, 0.1, 0.9),
+            (-half_length + 0.4, 0.0, 0.9),
+            (half_length - 0.4, 0.0, 0.9),
             (half_length, 0.4, 0.9),
         )
     ]
