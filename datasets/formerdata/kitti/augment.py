@@ -1,0 +1,188 @@
+"""Training augmentations in the reference's order: paste objects, flip, rotate, scale.
+
+Each is a small frozen dataclass whose fields are its settings; called with a sample and a generator it returns a new
+sample. All randomness comes from that generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from formerdata.boxes import bev_collides, limit_period, points_in_any_box
+from formerdata.kitti.batch import FrameInfo
+from formerdata.kitti.calibration import Calibration
+from formerdata.kitti.database import ObjectDatabase
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame on its way to the model.
+
+    Attributes:
+        points: [N, 4] float32. boxes: [M, 7] float32. labels: [M] int64, 1-based; 0 marks boxes of classes that are
+            not detected (only until objects have been pasted).
+        info: What scoring needs. plane: Road plane, or None.
+    """
+
+    points: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    info: FrameInfo
+    plane: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class GroundTruthSampling:
+    """Paste objects of other frames into this one (Yan et al., 2018).
+
+    Attributes:
+        counts: Objects drawn of each class, whatever the frame already holds.
+        min_points: An object must have as many.
+        use_road_plane: Stand pasted objects on the road plane, where the frame has one.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=lambda: {"Car": 15, "Pedestrian": 10, "Cyclist": 10})
+    min_points: int = 5
+    use_road_plane: bool = True
+
+    def __call__(
+        self, sample: Sample, database: ObjectDatabase, class_names: tuple[str, ...], generator: np.random.Generator
+    ) -> Sample:
+        chosen, boxes, labels = [], sample.boxes, []
+        for name, count in self.counts.items():
+            if name not in class_names:
+                continue
+            candidates = database.usable(name, self.min_points)
+            draw = generator.permutation(candidates)[:count]
+            # Class by class, against all that stands already and against each other: of two candidates that collide
+            # with one another both go, as in the reference.
+            new = database.boxes[draw]
+            clash = bev_collides(new, boxes).any(1) if len(boxes) else np.zeros(len(new), dtype=np.bool_)
+            among = bev_collides(new, new)
+            np.fill_diagonal(among, False)
+            free = ~(clash | among.any(1))
+            chosen.extend(draw[free].tolist())
+            boxes = np.concatenate([boxes, new[free]])
+            labels.extend([class_names.index(name) + 1] * int(free.sum()))
+        if not chosen:
+            return sample
+        pasted = boxes[len(sample.boxes) :].copy()
+        if self.use_road_plane and sample.plane is not None:
+            pasted[:, 2] -= height_above_plane(pasted, sample.plane, sample.info.calibration)
+        clouds = []
+        for index, box in zip(chosen, pasted, strict=True):
+            cloud = database.object_points(index).copy()
+            cloud[:, :3] += box[:3]
+            clouds.append(cloud)
+        # What the scene had where an object now stands is gone; the object's own points come first.
+        rest = sample.points[~points_in_any_box(sample.points, pasted)]
+        return replace(
+            sample,
+            points=np.concatenate([*clouds, rest]),
+            boxes=np.concatenate([sample.boxes, pasted]),
+            labels=np.concatenate([sample.labels, np.array(labels, dtype=np.int64)]),
+        )
+
+
+def height_above_plane(boxes: np.ndarray, plane: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """[M] height of the boxes' bottoms over the road plane, m, along the LiDAR's z."""
+    centre = calibration.lidar_to_rect(boxes[:, :3])
+    a, b, c, d = plane
+    ground = np.column_stack([centre[:, 0], (-d - a * centre[:, 0] - c * centre[:, 2]) / b, centre[:, 2]])
+    return boxes[:, 2] - boxes[:, 5] / 2 - calibration.rect_to_lidar(ground)[:, 2]
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror left and right.
+
+    Attributes:
+        probability: Of mirroring.
+    """
+
+    probability: float = 0.5
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        if generator.random() >= self.probability:
+            return sample
+        points, boxes = sample.points.copy(), sample.boxes.copy()
+        points[:, 1] *= -1
+        boxes[:, [1, 6]] *= -1
+        return replace(sample, points=points, boxes=boxes)
+
+
+@dataclass(frozen=True)
+class GlobalRotation:
+    """Turn the scene about the sensor.
+
+    Attributes:
+        max_angle: The angle is uniform between minus and plus this, rad.
+    """
+
+    max_angle: float = math.pi / 4
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        angle = generator.uniform(-self.max_angle, self.max_angle)
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
+        points, boxes = sample.points.copy(), sample.boxes.copy()
+        points[:, :2] = points[:, :2] @ turn
+        boxes[:, :2] = boxes[:, :2] @ turn
+        boxes[:, 6] += angle
+        return replace(sample, points=points, boxes=boxes)
+
+
+@dataclass(frozen=True)
+class GlobalScaling:
+    """Scale the scene.
+
+    Attributes:
+        min, max: The factor is uniform between them.
+    """
+
+    min: float = 0.95
+    max: float = 1.05
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        factor = np.float32(generator.uniform(self.min, self.max))
+        points, boxes = sample.points.copy(), sample.boxes.copy()
+        points[:, :3] *= factor
+        boxes[:, :6] *= factor
+        return replace(sample, points=points, boxes=boxes)
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """All of them, in the reference's order; None leaves one out.
+
+    Attributes:
+        sampling: Pasting of objects.
+        flip, rotation, scaling: Of the whole scene.
+    """
+
+    sampling: GroundTruthSampling | None = GroundTruthSampling()
+    flip: RandomFlip | None = RandomFlip()
+    rotation: GlobalRotation | None = GlobalRotation()
+    scaling: GlobalScaling | None = GlobalScaling()
+
+    def __call__(
+        self,
+        sample: Sample,
+        database: ObjectDatabase | None,
+        class_names: tuple[str, ...],
+        generator: np.random.Generator,
+    ) -> Sample:
+        if self.sampling is not None and database is not None:
+            sample = self.sampling(sample, database, class_names, generator)
+        detected = sample.labels > 0
+        sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
+        for step in (self.flip, self.rotation, self.scaling):
+            if step is not None:
+                sample = step(sample, generator)
+        boxes = sample.boxes.copy()
+        boxes[:, 6] = limit_period(boxes[:, 6])
+        return replace(sample, boxes=boxes)

@@ -1,0 +1,84 @@
+"""Batches of samples as torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from formerdata.kitti.calibration import Calibration
+from formerdata.kitti.objects import Objects
+
+if TYPE_CHECKING:
+    from formerdata.kitti.augment import Sample
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """What scoring needs of a frame.
+
+    Attributes:
+        frame_id: For example ``000008``.
+        calibration: Of the frame.
+        image_shape: (height, width), px.
+        objects: Labels as the file has them, or None.
+    """
+
+    frame_id: str
+    calibration: Calibration
+    image_shape: tuple[int, int]
+    objects: Objects | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of a batch, B of them.
+
+    Attributes:
+        points: [P, 5] float32: sample index, x, y, z, intensity.
+        boxes: [B, M, 7] float32, zero padded.
+        labels: [B, M] int64, 1-based; 0 is padding.
+        frames: Of each sample.
+    """
+
+    points: Tensor
+    boxes: Tensor
+    labels: Tensor
+    frames: tuple[FrameInfo, ...]
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.frames)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same on another device."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory (torch's loader calls this)."""
+        return self._mapped(lambda tensor: tensor.pin_memory())
+
+    def _mapped(self, function) -> Batch:  # type: ignore[no-untyped-def]
+        return replace(self, points=function(self.points), boxes=function(self.boxes), labels=function(self.labels))
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put samples together."""
+    most = max((len(sample.boxes) for sample in samples), default=0)
+    boxes = np.zeros((len(samples), most, 7), dtype=np.float32)
+    labels = np.zeros((len(samples), most), dtype=np.int64)
+    points = np.empty((sum(len(sample.points) for sample in samples), 5), dtype=np.float32)
+    begin = 0
+    for i, sample in enumerate(samples):
+        boxes[i, : len(sample.boxes)] = sample.boxes
+        labels[i, : len(sample.labels)] = sample.labels
+        rows = slice(begin, begin + len(sample.points))
+        points[rows, 0] = i
+        points[rows, 1:] = sample.points
+        begin = rows.stop
+    frames = tuple(sample.info for sample in samples)
+    return Batch(torch.from_numpy(points), torch.from_numpy(boxes), torch.from_numpy(labels), frames)

@@ -1,0 +1,149 @@
+"""KITTI as a torch data set: a sample is a function of (seed, epoch, frame) alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from formerdata.kitti.augment import Augmentations, Sample
+from formerdata.kitti.batch import FrameInfo
+from formerdata.kitti.conversion import boxes_from_objects
+from formerdata.kitti.database import ObjectDatabase, build_database, load_database, save_database
+from formerdata.kitti.files import Layout, read_split
+from formerdata.kitti.frame import Frame, in_field_of_view, read_frame
+from formerkit.io import DataError
+from formerkit.seeds import generator
+
+Range = tuple[float, float, float, float, float, float]
+
+
+class KittiDataset(torch.utils.data.Dataset):
+    """Frames of a split, cut to the camera's view, augmented for training.
+
+    Args:
+        root: Folder of the official layout.
+        split: Name of a list in ``ImageSets``.
+        class_names: Classes to detect, in label order; other labels only keep pasted objects away.
+        point_cloud_range: Lower (x, y, z), upper (x, y, z), m. Points are cut in x and y (in z the voxels do that); in
+            training also boxes whose centre is outside.
+        augmentations: For training; None for evaluation.
+        seed: Of all randomness.
+        part: ``training`` or ``testing``.
+        cache_dir: Where the object database is kept; ``root/.formerkit`` if None.
+        allow_missing_frames: Use the frames of the split that are there, rather than refuse a split with absent ones.
+
+    Raises:
+        DataError: If the split is absent or malformed, names absent frames (unless allowed), or none is usable.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str,
+        class_names: Sequence[str] = ("Car", "Pedestrian", "Cyclist"),
+        point_cloud_range: Range = (0.0, -40.0, -3.0, 70.4, 40.0, 1.0),
+        augmentations: Augmentations | None = None,
+        *,
+        seed: int = 0,
+        part: str = "training",
+        cache_dir: str | os.PathLike[str] | None = None,
+        allow_missing_frames: bool = False,
+    ) -> None:
+        self.layout = Layout(Path(root), part)
+        self.class_names = tuple(class_names)
+        self.point_cloud_range = point_cloud_range
+        self.augmentations = augmentations
+        self.seed = seed
+        self.frame_ids = usable_frames(self.layout, split, allow_missing=allow_missing_frames)
+        self.database: ObjectDatabase | None = None
+        if augmentations is not None and augmentations.sampling is not None:
+            folder = Path(cache_dir) if cache_dir is not None else self.layout.root / ".formerkit"
+            self.database = cached_database(self.layout, self.frame_ids, folder)
+
+    def __len__(self) -> int:
+        return len(self.frame_ids)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
+        epoch, position = index if isinstance(index, tuple) else (0, index)
+        frame = read_frame(self.layout, self.frame_ids[position])
+        sample = sample_from_frame(frame, self.class_names)
+        if self.augmentations is None:
+            detected = sample.labels > 0
+            sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
+            return replace(sample, points=self._in_range(sample.points))
+        random = generator(self.seed, "augment", epoch, frame.frame_id)
+        sample = self.augmentations(sample, self.database, self.class_names, random)
+        points = self._in_range(sample.points)
+        points = points[random.permutation(len(points))]
+        inside = self._centres_inside(sample.boxes)
+        return replace(sample, points=points, boxes=sample.boxes[inside], labels=sample.labels[inside])
+
+    def _in_range(self, points: np.ndarray) -> np.ndarray:
+        x0, y0, _, x1, y1, _ = self.point_cloud_range
+        x, y = points[:, 0], points[:, 1]
+        return points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
+
+    def _centres_inside(self, boxes: np.ndarray) -> np.ndarray:
+        lower, upper = np.array(self.point_cloud_range[:3]), np.array(self.point_cloud_range[3:])
+        return ((boxes[:, :3] >= lower) & (boxes[:, :3] <= upper)).all(1)
+
+
+def sample_from_frame(frame: Frame, class_names: tuple[str, ...]) -> Sample:
+    """Points in the camera's view and all labelled boxes but DontCare; labels 0 for classes that are not detected."""
+    info = FrameInfo(frame.frame_id, frame.calibration, frame.image_shape, frame.objects)
+    points = frame.points[in_field_of_view(frame.points, frame.calibration, frame.image_shape)]
+    boxes, labels = np.zeros((0, 7), dtype=np.float32), np.zeros(0, dtype=np.int64)
+    if frame.objects is not None:
+        objects = frame.objects.select(frame.objects.names != "DontCare")
+        boxes = boxes_from_objects(objects, frame.calibration)
+        numbers = {name: i for i, name in enumerate(class_names, start=1)}
+        labels = np.array([numbers.get(name, 0) for name in objects.names], dtype=np.int64)
+    return Sample(points, boxes, labels, info, frame.plane)
+
+
+def usable_frames(layout: Layout, split: str, *, allow_missing: bool) -> list[str]:
+    """The frames of a split that are there.
+
+    Raises:
+        DataError: If the list is absent, names absent frames (unless allowed), or none is left.
+    """
+    path = layout.split(split)
+    if not path.is_file():
+        present = sorted(entry.stem for entry in path.parent.glob("*.txt")) if path.parent.is_dir() else []
+        raise DataError(path, "the split list is absent", expected=f"one of: {', '.join(present) or 'no list found'}")
+    listed = read_split(path)
+    present_scans = {entry.stem for entry in layout.scan("x").parent.glob("*.bin")}
+    here = [frame_id for frame_id in listed if frame_id in present_scans]
+    if len(here) < len(listed) and not allow_missing:
+        missing = [frame_id for frame_id in listed if frame_id not in present_scans]
+        some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise DataError(
+            path,
+            f"{len(missing)} of {len(listed)} frames have no scan in {layout.scan('x').parent} ({some})",
+            expected="every listed frame (or allow_missing_frames=True to use those that are there)",
+        )
+    if not here:
+        raise DataError(path, f"none of {len(listed)} frames has a scan in {layout.scan('x').parent}")
+    return here
+
+
+def cached_database(layout: Layout, frame_ids: Sequence[str], folder: Path) -> ObjectDatabase:
+    """The object database of the frames, built once; a change of the frames' files builds it anew."""
+    digest = hashlib.sha256()
+    for frame_id in frame_ids:
+        for path in (layout.scan(frame_id), layout.label(frame_id)):
+            status = path.stat() if path.is_file() else None
+            digest.update(f"{path.name} {status and (status.st_size, status.st_mtime_ns)}\n".encode())
+    path = folder / f"objects_{digest.hexdigest()[:16]}.npz"
+    if path.is_file():
+        return load_database(path)
+    database = build_database(layout, frame_ids)
+    save_database(path, database)
+    return database
