@@ -175,7 +175,7 @@ def _main_street(quarter: Quarter, rng: np.random.Generator) -> Street:
     half_width = rng.uniform(*quarter.half_width)
     # The car keeps to the right; on narrow streets it takes the middle.
     right = rng.uniform(0.25, 0.6) * half_width if half_width > 3.2 else rng.uniform(0.0, 0.3)
-    yaw = rng.normal(0.0, 0.05)
+    yaw = rng.normal(0.0, 0.04) * rng.choice([1.0, 3.0], p=[0.75, 0.25])
     rise = np.clip(rng.normal(0.02, 0.08, 2), -0.15, 0.3)
     return Street(
         x=-right * np.sin(yaw),

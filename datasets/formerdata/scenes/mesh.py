@@ -96,14 +96,14 @@ def sheet(grid: np.ndarray, material: Material) -> Mesh:
 def loft(sections: np.ndarray, material: Material, *, caps: bool = True) -> Mesh:
     """A skin over closed cross-sections ``[stations, points, 3]``, with fans over both ends."""
     sections = np.asarray(sections, dtype=np.float64)
-    skin = sheet(np.concatenate([sections, sections[:, :1]], axis=1), material)
-    if not caps:
-        return skin
-    ends = []
-    for ring in (sections[0], sections[-1]):
-        middle = np.broadcast_to(ring.mean(0), ring.shape)
-        ends.append(_mesh(np.stack([middle, ring, np.roll(ring, -1, axis=0)], axis=1), material))
-    return merge([skin, *ends])
+    following = np.roll(sections, -1, axis=1)
+    # Two triangles for each cell between neighbouring stations and points.
+    a, b, c, d = sections[:-1], sections[1:], following[1:], following[:-1]
+    faces = [np.stack([a, b, c], axis=2), np.stack([a, c, d], axis=2)]
+    if caps:
+        ends, after = sections[[0, -1]], following[[0, -1]]
+        faces.append(np.stack([np.broadcast_to(ends.mean(1, keepdims=True), ends.shape), ends, after], axis=2))
+    return _mesh(np.concatenate([face.reshape(-1, 3, 3) for face in faces]), material)
 
 
 def box(low: ArrayLike, high: ArrayLike, material: Material) -> Mesh:

@@ -71,7 +71,7 @@ def cyclist(rng: np.random.Generator) -> Model:
         elbow = 0.5 * (hand + joint) + _by(-0.05, side * 0.05, -0.08)
         parts.append(tube(joint, elbow, 0.055, jacket, end_radius=0.045))
         parts.append(tube(elbow, hand, 0.045, jacket, end_radius=0.035))
-    parts.append(_trunk(hip, shoulder, 1.0, jacket))
+    parts.append(_trunk(hip, shoulder, float(rng.uniform(0.95, 1.25)), jacket))
     head = shoulder + _by(0.08, 0.0, 0.20)
     parts.append(tube(shoulder, head, 0.06, Material.SKIN))
     parts.append(ellipsoid(head, (0.11, 0.09, 0.13), Material.SKIN))
@@ -89,7 +89,7 @@ def bicycle(rng: np.random.Generator) -> Mesh:
     for x in (-base, base):
         angle = np.arange(12) * (2 * np.pi / 12)
         rim = np.stack([x + radius * np.cos(angle), np.zeros(12), radius + radius * np.sin(angle)], axis=-1)
-        parts += [tube(rim[i], rim[(i + 1) % 12], 0.024, Material.TYRE, sides=4) for i in range(12)]
+        parts.append(_tyre(x, radius, metal))
         parts.append(loft(np.stack([rim + _by(0, d, 0) for d in (-0.002, 0.002)]), Material.SPOKES))
     bottom, seat, head = np.array([-0.05, 0, 0.30]), np.array([-0.2, 0, 0.85]), np.array([0.36, 0, 0.82])
     rear, front = np.array([-base, 0, radius]), np.array([base, 0, radius])
@@ -99,6 +99,16 @@ def bicycle(rng: np.random.Generator) -> Mesh:
     parts.append(tube((0.36, -0.27, 1.02), (0.36, 0.27, 1.02), 0.018, metal, sides=5))
     parts.append(box((-0.32, -0.08, 0.88), (-0.08, 0.08, 0.94), Material.TRIM))
     return merge(parts)
+
+
+def _tyre(x: float, radius: float, material: Material) -> Mesh:
+    """A thin ring in the plane y = 0 that stands on the ground at ``x``."""
+    angle, thickness = np.linspace(0.0, 2 * np.pi, 13), 0.024
+    section = np.array([[thickness, 0.0], [0.0, thickness], [-thickness, 0.0], [0.0, -thickness]])
+    reach = radius + section[:, 0]
+    y = np.broadcast_to(section[:, 1], (len(angle), len(section)))
+    rings = np.stack([x + np.cos(angle)[:, None] * reach, y, radius + np.sin(angle)[:, None] * reach], axis=-1)
+    return loft(rings, material, caps=False)
 
 
 def _by(x: float, y: float, z: float) -> np.ndarray:

@@ -129,7 +129,7 @@ def _finish(shape: BodyShape, size: np.ndarray, rng: np.random.Generator) -> Mod
     body = [_lower_body(shape, paint), *_cabin(shape, paint)]
     scale = np.array([length, width, height])
     shell = merge(body)
-    shell = Mesh(shell.corners * scale, shell.materials)
+    shell = Mesh(_rounded(shell.corners, rng) * scale, shell.materials)
     parts = [
         shell,
         *_interior(shape, length, width, height),
@@ -140,6 +140,13 @@ def _finish(shape: BodyShape, size: np.ndarray, rng: np.random.Generator) -> Mod
         *_mirrors(shape, length, half, height, paint),
     ]
     return Model(merge(parts), (float(size[0]), float(size[1]), float(size[2])))
+
+
+def _rounded(corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Front and rear bowed as seen from above, and raked above the bumpers (in shares of the size)."""
+    bow, rake = rng.uniform(0.03, 0.09), rng.uniform(0.0, 0.07)
+    x, y, z = np.moveaxis(corners, -1, 0)
+    return np.stack([x * (1.0 - bow * (2 * y) ** 2 - rake * np.clip(z - 0.42, 0.0, 0.3)), y, z], axis=-1)
 
 
 def _lower_body(shape: BodyShape, paint: Material) -> Mesh:
