@@ -1,0 +1,245 @@
+"""KITTI's official evaluation: 2D boxes, orientation, bird's eye and 3D; 11 and 40 recall points.
+
+The rules are those of the benchmark's 2017 development kit (boxes of just the least height do not count, an overlap
+must exceed its threshold, 41 recall points); they are in :mod:`pointdet.metrics.kitti_rules`.
+
+A score below 100 for perfect detections is possible for a class with few objects: precision is sampled at 41 recall
+levels, and with fewer objects than levels the top levels stay empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from formerdata.kitti import Objects
+from pointdet.metrics.kitti_rules import CLASS_RULES, DIFFICULTIES, METRICS, detection_flags, truth_flags
+
+RECALL_POINTS = 41
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision over recall for one class, metric, overlap and difficulty.
+
+    Attributes:
+        class_name: Of the objects.
+        metric: ``bbox``, ``aos``, ``bev`` or ``3d``.
+        min_overlap: A match must overlap by more.
+        difficulty: ``easy``, ``moderate`` or ``hard``.
+        precision: [41], at recalls 0, 1/40 .. 1; for ``aos`` the orientation similarity.
+        num_truth: Objects that count.
+    """
+
+    class_name: str
+    metric: str
+    min_overlap: float
+    difficulty: str
+    precision: np.ndarray
+    num_truth: int
+
+    @property
+    def ap_r40(self) -> float:
+        """Average precision over the 40 recalls above 0, percent."""
+        return 100 * float(self.precision[1:].mean())
+
+    @property
+    def ap_r11(self) -> float:
+        """Average precision over the 11 recalls 0, 0.1 .. 1, percent."""
+        return 100 * float(self.precision[::4].mean())
+
+
+@dataclass(frozen=True)
+class KittiResult:
+    """All curves of an evaluation."""
+
+    curves: tuple[Curve, ...]
+
+    def curve(self, class_name: str, metric: str, difficulty: str, *, loose: bool = False) -> Curve:
+        """One curve; ``loose`` takes the second set of overlaps.
+
+        Raises:
+            KeyError: If it was not computed.
+        """
+        rule = CLASS_RULES[class_name]
+        overlaps = rule.loose if loose else rule.strict
+        wanted = overlaps[METRICS.index("bbox" if metric == "aos" else metric)]
+        for curve in self.curves:
+            if (curve.class_name, curve.metric, curve.difficulty) == (class_name, metric, difficulty):
+                if curve.min_overlap == wanted:
+                    return curve
+        raise KeyError(f"no curve for {class_name}, {metric}, {difficulty}")
+
+    def table(self) -> str:
+        """A text table: a row a class, metric and overlap, with R40 and R11 for each difficulty."""
+        lines = [f"{'':<28}{'AP R40':^27}  {'AP R11':^27}", f"{'':<28}" + ("  ".join(["    easy moderate     hard"] * 2))]
+        rows: dict[tuple[str, str, float], dict[str, Curve]] = {}
+        for curve in self.curves:
+            key = (curve.class_name, curve.metric, curve.min_overlap)
+            rows.setdefault(key, {})[curve.difficulty] = curve
+        for (name, metric, overlap), by_level in rows.items():
+            ordered = [by_level[level] for level in DIFFICULTIES]
+            r40 = " ".join(f"{curve.ap_r40:8.2f}" for curve in ordered)
+            r11 = " ".join(f"{curve.ap_r11:8.2f}" for curve in ordered)
+            lines.append(f"{name:<15}{metric:<5}@{overlap:<6.2f} {r40}   {r11}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values: ``class/metric@overlap/difficulty`` to R40, R11 and the number of objects."""
+        return {
+            f"{curve.class_name}/{curve.metric}@{curve.min_overlap:g}/{curve.difficulty}": {
+                "AP_R40": curve.ap_r40,
+                "AP_R11": curve.ap_r11,
+                "num_truth": curve.num_truth,
+            }
+            for curve in self.curves
+        }
+
+
+def evaluate(
+    truth: Sequence[Objects],
+    found: Sequence[Objects],
+    classes: Sequence[str] = ("Car", "Pedestrian", "Cyclist"),
+    metrics: Sequence[str] = METRICS,
+) -> KittiResult:
+    """Score detections.
+
+    Args:
+        truth: Labels of each frame, DontCare regions included.
+        found: Detections of each frame, in the same order, with scores.
+        classes: To score; all that have rules are in ``kitti_rules.CLASS_RULES``.
+        metrics: Of ``bbox``, ``bev``, ``3d``. Orientation (``aos``) comes with ``bbox`` if detections state alpha.
+
+    Raises:
+        ValueError: If the lengths differ, there is no frame, a class has no rules, or detections have no scores.
+    """
+    if len(truth) != len(found):
+        raise ValueError(f"evaluate: labels of {len(truth)} frames, detections of {len(found)}")
+    if not truth:
+        raise ValueError("evaluate: no frames to score")
+    if unknown := sorted(set(classes) - set(CLASS_RULES)):
+        raise ValueError(f"evaluate: no rules for {', '.join(unknown)}; there are for {', '.join(CLASS_RULES)}")
+    frames = _Frames(truth, found)
+    overlaps = frames.overlaps(metrics)
+    jobs = [
+        (name, metric, least, level)
+        for name in classes
+        for metric in METRICS
+        if metric in metrics
+        for least in _distinct_overlaps(name, metric)
+        for level in range(len(DIFFICULTIES))
+    ]
+    results: list[list[Curve]] = [[] for _ in jobs]
+
+    def work(first: int, last: int) -> None:
+        for i in range(first, last):
+            results[i] = _curves(frames, overlaps, *jobs[i])
+
+    from formerkit.parallel import run_ranges
+
+    run_ranges(work, len(jobs))
+    return KittiResult(tuple(curve for curves in results for curve in curves))
+
+
+def _distinct_overlaps(name: str, metric: str) -> list[float]:
+    rule, index = CLASS_RULES[name], METRICS.index(metric)
+    return list(dict.fromkeys((rule.strict[index], rule.loose[index])))
+
+
+class _Frames:
+    """All frames' objects in flat arrays."""
+
+    def __init__(self, truth: Sequence[Objects], found: Sequence[Objects]) -> None:
+        for f, objects in enumerate(found):
+            if objects.scores is None:
+                raise ValueError(f"evaluate: the detections of frame {f} have no scores")
+        kept = [objects.select(np.char.lower(objects.names) != "dontcare") for objects in truth]
+        regions = [objects.select(np.char.lower(objects.names) == "dontcare") for objects in truth]
+        self.truth, self.truth_starts = _flat(kept)
+        self.found, self.found_starts = _flat(found)
+        self.regions, self.region_starts = _flat(regions)
+        self.scores = np.concatenate([objects.scores for objects in found])
+        counts = np.diff(self.truth_starts) * np.diff(self.found_starts)
+        self.pair_starts = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+        # As the official tool: 2D detections state no angle (-10), and then there is no orientation score.
+        self.oriented = len(self.found) > 0 and not bool((self.found.alpha == -10).any())
+
+    def overlaps(self, metrics: Sequence[str]) -> dict[str, np.ndarray]:
+        """Overlap of each pair of true object and detection in a frame, flat, for each metric."""
+        from formerkit.parallel import run_ranges
+        from pointdet.metrics import kitti_kernels as kernels
+
+        frames, pairs = len(self.truth_starts) - 1, int(self.pair_starts[-1])
+        starts = (self.truth_starts, self.found_starts, self.pair_starts)
+        out = {metric: np.zeros(pairs) for metric in METRICS}
+        if "bbox" in metrics:
+            run_ranges(kernels.image_overlaps, frames, self.truth.bbox, self.found.bbox, *starts, out["bbox"])
+        if "bev" in metrics or "3d" in metrics:
+            plans = (_plan(self.truth), _plan(self.found))
+            run_ranges(kernels.box_overlaps, frames, *plans, *starts, out["bev"], out["3d"])
+        return out
+
+
+def _flat(frames: Sequence[Objects]) -> tuple[Objects, np.ndarray]:
+    starts = np.concatenate([[0], np.cumsum([len(objects) for objects in frames])]).astype(np.int64)
+    columns = ("names", "truncated", "occluded", "alpha", "bbox", "dimensions", "location", "rotation_y")
+    joined = {name: np.concatenate([getattr(objects, name) for objects in frames]) for name in columns}
+    joined = {name: np.ascontiguousarray(value) for name, value in joined.items()}
+    return Objects(**joined, scores=None), starts
+
+
+def _plan(objects: Objects) -> np.ndarray:
+    """[N, 7] x, z, length, width, angle in the (x, z) plane, bottom y, height; the camera's y points down."""
+    height, width, length = objects.dimensions.T
+    x, y, z = objects.location.T
+    return np.column_stack([x, z, length, width, -objects.rotation_y, y, height])
+
+
+def _curves(
+    frames: _Frames, overlaps: dict[str, np.ndarray], name: str, metric: str, least: float, level: int
+) -> list[Curve]:
+    """The curve of one class, metric, overlap and difficulty; with 2D boxes also that of orientation."""
+    from pointdet.metrics import kitti_kernels as kernels
+
+    flags = truth_flags(frames.truth, name, level), detection_flags(frames.found, name, level)
+    starts = frames.truth_starts, frames.found_starts, frames.pair_starts
+    scores = np.zeros(len(frames.truth))
+    count = kernels.matched_scores(overlaps[metric], least, *flags, frames.scores, *starts, scores)
+    num_truth = int((flags[0] == 0).sum())
+    thresholds = score_thresholds(scores[:count], num_truth)
+    counts = np.zeros((len(thresholds), 4))
+    kernels.count_all(
+        thresholds, overlaps[metric], least, *flags, frames.scores, *starts, frames.truth.alpha, frames.found.alpha,
+        frames.regions.bbox, frames.region_starts, frames.found.bbox, metric == "bbox", counts,
+    )  # fmt: skip
+    true, false, _, similarity = counts.T
+    names = [(metric, true)] + ([("aos", similarity)] if metric == "bbox" and frames.oriented else [])
+    return [
+        Curve(name, label, least, DIFFICULTIES[level], _sampled(share / np.maximum(true + false, 1)), num_truth)
+        for label, share in names
+    ]
+
+
+def score_thresholds(scores: np.ndarray, num_truth: int) -> np.ndarray:
+    """Scores at which recall passes 0, 1/40, 2/40 ...: at most 41 of the true positives' scores, falling."""
+    ordered = np.sort(scores)[::-1]
+    chosen, wanted = [], 0.0
+    for i, score in enumerate(ordered):
+        last = i == len(ordered) - 1
+        left = (i + 1) / num_truth
+        right = left if last else (i + 2) / num_truth
+        if right - wanted < wanted - left and not last:
+            continue
+        chosen.append(score)
+        wanted += 1 / (RECALL_POINTS - 1.0)
+    return np.array(chosen[:RECALL_POINTS])
+
+
+def _sampled(values: np.ndarray) -> np.ndarray:
+    """[41] values, each the best at this or a higher recall; recalls that are not reached count 0."""
+    precision = np.zeros(RECALL_POINTS)
+    precision[: len(values)] = values
+    return np.maximum.accumulate(precision[::-1])[::-1]
