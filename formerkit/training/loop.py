@@ -1,0 +1,150 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from formerkit.io import FormerkitError
+from formerkit.seeds import torch_seed
+from formerkit.training.optim import set_cycle
+from formerkit.training.progress import Progress
+from formerkit.training.run import Run
+from formerkit.training.schedule import one_cycle
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class NonFiniteLossError(FormerkitError):
+    """The loss was not finite for several steps in a row; the model would not have recovered."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained; the defaults are the published KITTI recipe.
+
+    Attributes:
+        epochs: Passes over the training samples.
+        batch_size: Samples of one forward pass of one process.
+        accumulate: Forward passes of a process before an optimiser step.
+        max_lr: Peak of the one-cycle learning rate.
+        warm_share: Share of the steps in which it climbs.
+        weight_decay: Decoupled, on all parameters but those that a module spares.
+        clip_norm: Gradients are scaled down to this norm.
+        precision: Lightning Fabric's name; ``auto`` is ``bf16-mixed`` where the processor multiplies bfloat16 natively,
+            else ``32-true``.
+        accelerator, devices, num_nodes, strategy: Lightning Fabric's.
+        num_workers: Processes that prepare samples. Their number changes no result.
+        validate_every: Epochs between validations; 0 for none but the last.
+        checkpoint_every: Steps between checkpoints; one is also written at the end.
+        log_every: Steps between rows of the log.
+        max_bad_steps: Steps with a loss that is not finite, in a row, after which training stops; each is left out.
+    """
+
+    epochs: int = 80
+    batch_size: int = 2
+    accumulate: int = 8
+    max_lr: float = 3e-3
+    warm_share: float = 0.4
+    weight_decay: float = 0.01
+    clip_norm: float = 10.0
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    num_workers: int = 2
+    validate_every: int = 5
+    checkpoint_every: int = 200
+    log_every: int = 10
+    max_bad_steps: int = 3
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop calls; each gets the number of steps done.
+
+    Attributes:
+        validate: Score the model.
+        save: Write a checkpoint.
+    """
+
+    validate: Callable[[int], None]
+    save: Callable[[int], None]
+
+
+def fit(
+    fabric: Fabric,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Any],
+    settings: TrainingSettings,
+    run: Run | None,
+    hooks: Hooks,
+    *,
+    seed: int,
+    start_step: int,
+    steps_per_epoch: int,
+) -> None:
+    """Train ``model`` from ``start_step`` to the end.
+
+    Args:
+        fabric: Devices, precision, strategy; ``model`` and ``optimizer`` have been set up by it.
+        model: Returns its losses, the total under ``"loss"``, when called with a batch.
+        batches: Goes on where ``start_step`` begins.
+        run: Metrics go here (None for all processes but the first).
+        seed: Of dropout and the like: a step's draws depend on (seed, step, process) alone.
+
+    Raises:
+        NonFiniteLossError: After ``max_bad_steps`` bad steps in a row.
+    """
+    total, bad, stream = settings.epochs * steps_per_epoch, 0, iter(batches)
+    model.train()
+    with Progress(total, start_step, enabled=fabric.is_global_zero) as progress:
+        for step in range(start_step, total):
+            lr, momentum = one_cycle(step, total, max_lr=settings.max_lr, warm_share=settings.warm_share)
+            set_cycle(optimizer, lr, momentum)
+            torch.manual_seed(torch_seed(seed, "step", step, fabric.global_rank))
+            begin, waited, losses = time.perf_counter(), 0.0, {}
+            for part in range(settings.accumulate):
+                mark = time.perf_counter()
+                batch = next(stream)
+                waited += time.perf_counter() - mark
+                with fabric.no_backward_sync(model, enabled=part < settings.accumulate - 1):  # type: ignore[arg-type]
+                    terms = model(batch)
+                    fabric.backward(terms["loss"] / settings.accumulate)
+                for name, value in terms.items():
+                    losses[name] = losses.get(name, 0.0) + value.item() / settings.accumulate
+            norm = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
+            if torch.isfinite(norm).item() and abs(losses["loss"]) < float("inf"):
+                optimizer.step()
+                bad = 0
+            else:
+                bad += 1
+                _report_bad(progress, batch, step, bad, settings.max_bad_steps)
+            optimizer.zero_grad()
+            done = step + 1
+            progress.step(losses["loss"], lr, waited, time.perf_counter() - begin - waited)
+            if run is not None and (done % settings.log_every == 0 or done == total):
+                run.log(done, lr=lr, grad_norm=norm.item(), data_share=progress.data_share, **losses)
+            if (done % settings.checkpoint_every == 0 or done == total) and bad == 0:
+                hooks.save(done)
+            epochs_done = done / steps_per_epoch
+            if settings.validate_every and epochs_done % settings.validate_every == 0 and done < total:
+                hooks.validate(done)
+                model.train()
+    hooks.validate(total)
+
+
+def _report_bad(progress: Progress, batch: Any, step: int, bad: int, limit: int) -> None:
+    frames = ", ".join(info.frame_id for info in getattr(batch, "frames", ())) or "unknown"
+    message = f"step {step}: the loss or its gradient is not finite (last batch: frames {frames}); step left out"
+    if bad >= limit:
+        raise NonFiniteLossError(f"{message}, the {bad}th in a row. Lower max_lr, or look at these frames.")
+    progress.write(message)
