@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ def fit(
             lr, momentum = one_cycle(step, total, max_lr=settings.max_lr, warm_share=settings.warm_share)
             set_cycle(optimizer, lr, momentum)
             torch.manual_seed(torch_seed(seed, "step", step, fabric.global_rank))
-            begin, waited, losses = time.perf_counter(), 0.0, {}
+            begin, waited = time.perf_counter(), 0.0
+            losses: dict[str, float] = {}
             for part in range(settings.accumulate):
                 mark = time.perf_counter()
                 batch = next(stream)
@@ -121,8 +123,9 @@ def fit(
                     fabric.backward(terms["loss"] / settings.accumulate)
                 for name, value in terms.items():
                     losses[name] = losses.get(name, 0.0) + value.item() / settings.accumulate
-            norm = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
-            if torch.isfinite(norm).item() and abs(losses["loss"]) < float("inf"):
+            clipped = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
+            norm = float("nan") if clipped is None else clipped.item()
+            if math.isfinite(norm) and math.isfinite(losses["loss"]):
                 optimizer.step()
                 bad = 0
             else:
@@ -132,7 +135,7 @@ def fit(
             done = step + 1
             progress.step(losses["loss"], lr, waited, time.perf_counter() - begin - waited)
             if run is not None and (done % settings.log_every == 0 or done == total):
-                run.log(done, lr=lr, grad_norm=norm.item(), data_share=progress.data_share, **losses)
+                run.log(done, lr=lr, grad_norm=norm, data_share=progress.data_share, **losses)
             if (done % settings.checkpoint_every == 0 or done == total) and bad == 0:
                 hooks.save(done)
             epochs_done = done / steps_per_epoch

@@ -53,7 +53,9 @@ class Progress:
             self._bar.update()
         elif self.done >= self._next_line or self.done == self.total:
             self._next_line = self.done + self._lines_apart()
-            print(f"step {self.done}/{self.total} ({self.done / self.total:.0%}), {facts}, {self.left()} left", flush=True)
+            print(
+                f"step {self.done}/{self.total} ({self.done / self.total:.0%}), {facts}, {self.left()} left", flush=True
+            )
 
     @property
     def data_share(self) -> float:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from formerdata.kitti import Objects
+
 from pointdet.metrics.kitti_rules import CLASS_RULES, DIFFICULTIES, METRICS, detection_flags, truth_flags
 
 RECALL_POINTS = 41
@@ -68,14 +68,17 @@ class KittiResult:
         overlaps = rule.loose if loose else rule.strict
         wanted = overlaps[METRICS.index("bbox" if metric == "aos" else metric)]
         for curve in self.curves:
-            if (curve.class_name, curve.metric, curve.difficulty) == (class_name, metric, difficulty):
-                if curve.min_overlap == wanted:
-                    return curve
+            key = (curve.class_name, curve.metric, curve.difficulty, curve.min_overlap)
+            if key == (class_name, metric, difficulty, wanted):
+                return curve
         raise KeyError(f"no curve for {class_name}, {metric}, {difficulty}")
 
     def table(self) -> str:
         """A text table: a row a class, metric and overlap, with R40 and R11 for each difficulty."""
-        lines = [f"{'':<28}{'AP R40':^27}  {'AP R11':^27}", f"{'':<28}" + ("  ".join(["    easy moderate     hard"] * 2))]
+        lines = [
+            f"{'':<28}{'AP R40':^27}  {'AP R11':^27}",
+            f"{'':<28}" + ("  ".join(["    easy moderate     hard"] * 2)),
+        ]
         rows: dict[tuple[str, str, float], dict[str, Curve]] = {}
         for curve in self.curves:
             key = (curve.class_name, curve.metric, curve.min_overlap)

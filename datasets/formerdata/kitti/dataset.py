@@ -92,7 +92,7 @@ class KittiDataset(torch.utils.data.Dataset):
 
     def _centres_inside(self, boxes: np.ndarray) -> np.ndarray:
         lower, upper = np.array(self.point_cloud_range[:3]), np.array(self.point_cloud_range[3:])
-        return ((boxes[:, :3] >= lower) & (boxes[:, :3] <= upper)).all(1)
+        return np.all((boxes[:, :3] >= lower) & (boxes[:, :3] <= upper), axis=1)
 
 
 def sample_from_frame(frame: Frame, class_names: tuple[str, ...]) -> Sample:
