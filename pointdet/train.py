@@ -243,6 +243,24 @@ def _instantiate(config: Namespace) -> dict[str, Any]:
     return {"data": made.data, "training": _resolved(made.training), "model": vars(made.model)}
 
 
+def model_from_config(config: dict[str, Any]) -> LION:
+    """The model of a resolved configuration, as a checkpoint carries it.
+
+    Raises:
+        ConfigError: If the configuration does not describe one.
+    """
+    from jsonargparse import ArgumentParser
+
+    from pointdet.models.lion import LION
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(LION, "model", instantiate=False)
+    data = config["data"]
+    chosen = {name: data[name] for name in ("class_names", "point_cloud_range")}
+    parsed = parser.parse_object({"model": {**config["model"], **chosen}})
+    return LION(**vars(parser.instantiate_classes(parsed).model))
+
+
 def _resolved(settings: TrainingSettings) -> TrainingSettings:
     """``auto`` precision made definite."""
     if settings.precision != "auto":

@@ -1,0 +1,146 @@
+"""Detect in scans: ``python -m pointdet.predict CHECKPOINT SCAN_OR_FOLDER``.
+
+Writes a result file and a bird's-eye picture for each frame. A scan inside a KITTI folder brings its calibration, image
+size and labels along; any other scan is taken as it is, and its results then carry boxes that no image confirms.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from formerdata.kitti import Calibration, FrameInfo, Layout, Sample, collate, read_frame, write_objects
+from formerdata.kitti.dataset import sample_from_frame
+from formerdata.kitti.files import DEFAULT_IMAGE_SHAPE
+from formerdata.points import SUFFIXES, read_points
+
+import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
+from formerkit.io import CheckpointError, DataError, FormerkitError
+from formerkit.memory import keep_freed_memory
+
+
+def load_detector(checkpoint: str | Path) -> Any:
+    """The model of a checkpoint of ``pointdet.train``, in evaluation mode on the CPU.
+
+    Args:
+        checkpoint: Its folder, or a run's folder (then its best one, else its newest).
+
+    Raises:
+        CheckpointError: If there is none, or it is damaged or of something else.
+    """
+    from formerkit.training.checkpoint import latest_checkpoint, load_checkpoint
+    from pointdet.train import model_from_config
+
+    path = Path(checkpoint)
+    if (path / "checkpoints").is_dir():
+        found = latest_checkpoint(path / "checkpoints", "best") or latest_checkpoint(path / "checkpoints")
+        if found is None:
+            raise CheckpointError(f"{path}: no whole checkpoint in its folder checkpoints")
+        path = found
+    loaded = load_checkpoint(path)
+    model = model_from_config(loaded.state["config"])
+    model.load_state_dict(loaded.model)
+    return model.eval()
+
+
+def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[tuple[Sample, bool]]:
+    """Samples of a scan or of all scans of a folder, and whether each has labels.
+
+    Raises:
+        DataError: If there is none, or one cannot be read.
+    """
+    scans = sorted(p for p in source.iterdir() if p.suffix in SUFFIXES) if source.is_dir() else [source]
+    if not scans:
+        raise DataError(source, "no scans", expected=f"files {', '.join(SUFFIXES)}")
+    for path in scans:
+        sample = _kitti_sample(path) or _bare_sample(path)
+        x0, y0, _, x1, y1, _ = point_cloud_range
+        x, y = sample.points[:, 0], sample.points[:, 1]
+        kept = sample.points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
+        yield replace(sample, points=kept), sample.info.objects is not None
+
+
+def _kitti_sample(path: Path) -> Sample | None:
+    """The sample of a scan that lies where KITTI has it, read as in training and evaluation."""
+    path = path.resolve()
+    if path.suffix != ".bin" or path.parent.name != "velodyne":
+        return None
+    layout = Layout(path.parents[2], path.parents[1].name)
+    if not layout.calibration(path.stem).is_file():
+        return None
+    return sample_from_frame(read_frame(layout, path.stem), ())
+
+
+def _bare_sample(path: Path) -> Sample:
+    """A scan alone: an upright camera at the sensor stands in for the calibration."""
+    projection = np.array([[720, 0, 620, 0], [0, 720, 187, 0], [0, 0, 1, 0]], dtype=np.float32)
+    axes = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0]], dtype=np.float32)
+    info = FrameInfo(path.stem, Calibration(projection, np.eye(3, dtype=np.float32), axes), DEFAULT_IMAGE_SHAPE, None)
+    none = np.zeros((0, 7), dtype=np.float32)
+    return Sample(read_points(path), none, np.zeros(0, dtype=np.int64), info, None)
+
+
+def predict(checkpoint: str, source: str, output: str = "predictions", pictures: bool = True) -> int:
+    """Detect in scans and write result files and pictures.
+
+    Args:
+        checkpoint: Folder of a checkpoint, or of a run.
+        source: A scan, or a folder of scans.
+        output: Folder of the results.
+        pictures: Whether to draw each frame.
+
+    Returns:
+        Number of frames.
+    """
+    from formerdata.kitti import boxes_from_objects
+
+    from pointdet.inference import detect
+    from pointdet.visualize import draw_frame
+
+    model = load_detector(checkpoint)
+    x0, y0, _, x1, y1, _ = model.point_cloud_range
+    count = 0
+    for sample, _ in frames_of(Path(source), model.point_cloud_range):
+        for info, found, objects in detect(model, [collate([sample])], model.class_names):
+            write_objects(Path(output) / f"{info.frame_id}.txt", objects)
+            if pictures:
+                truth = None
+                if info.objects is not None:
+                    known = info.objects.select(np.isin(info.objects.names, model.class_names))
+                    truth = boxes_from_objects(known, info.calibration)
+                draw_frame(
+                    Path(output) / f"{info.frame_id}.png", sample.points, found.boxes.numpy(), found.scores.numpy(),
+                    found.labels.numpy(), model.class_names, true_boxes=truth, limits=(x0, y0, x1, y1),
+                    title=f"frame {info.frame_id}: {len(found)} detections",
+                )  # fmt: skip
+            count += 1
+            print(f"{info.frame_id}: {len(found)} detections")
+    print(f"{count} frames, results in {output}")
+    return count
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    from jsonargparse import ArgumentParser
+
+    keep_freed_memory()
+    parser = ArgumentParser(prog="python -m pointdet.predict", description=__doc__)
+    parser.add_argument("checkpoint", type=str, help="folder of a checkpoint, or of a run")
+    parser.add_argument("source", type=str, help="a scan (.bin, .npy, .pcd, .ply), or a folder of scans")
+    parser.add_argument("--output", type=str, default="predictions", help="folder of the results")
+    parser.add_argument("--pictures", type=bool, default=True, help="draw each frame")
+    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    try:
+        predict(**options.as_dict())
+    except (FormerkitError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
