@@ -1,0 +1,153 @@
+"""KITTI's files: what is read, and what each kind of damage is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from formerdata.kitti import (
+    parse_objects,
+    read_calibration,
+    read_objects,
+    read_plane,
+    read_scan,
+    read_split,
+    write_objects,
+)
+from formerdata.kitti.files import DEFAULT_IMAGE_SHAPE, image_shape
+
+from formerkit.io import DataError
+from tests.formerdata.kitti.layouts import CALIBRATION, CAR, DONT_CARE, PEDESTRIAN
+from tests.paths import data
+
+
+def test_labels_are_read_column_by_column() -> None:
+    objects = parse_objects(f"{CAR}\n{DONT_CARE}\n", "x.txt")
+    assert objects.names.tolist() == ["Car", "DontCare"]
+    assert objects.bbox[0].tolist() == [500, 180, 600, 250]
+    assert objects.dimensions[0].tolist() == [1.5, 1.6, 4.0]
+    assert objects.location[0].tolist() == [1, 1.6, 15]
+    assert objects.rotation_y[0] == -1.57
+    assert objects.scores is None
+
+
+def test_results_have_scores_and_survive_a_round_trip(tmp_path: Path) -> None:
+    objects = parse_objects(f"{CAR} 0.75\n{PEDESTRIAN} 0.5\n", "x.txt")
+    assert objects.scores.tolist() == [0.75, 0.5]
+    write_objects(tmp_path / "000000.txt", objects)
+    again = read_objects(tmp_path / "000000.txt")
+    for name in ("bbox", "location", "dimensions", "rotation_y", "scores", "alpha"):
+        np.testing.assert_allclose(getattr(again, name), getattr(objects, name))
+
+
+def test_every_label_file_of_the_real_frames_survives_a_round_trip(tmp_path: Path) -> None:
+    for path in sorted(data("kitti_object", "training", "label_2").glob("*.txt")):
+        objects = read_objects(path)
+        write_objects(tmp_path / path.name, objects)
+        again = read_objects(tmp_path / path.name)
+        assert again.names.tolist() == objects.names.tolist()
+        np.testing.assert_allclose(again.location, objects.location, atol=0.0051)
+
+
+def test_an_empty_file_has_no_objects() -> None:
+    assert len(parse_objects("", "x.txt")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CAR[:-6], r"x\.txt, line 1: 14 columns; expected 15 \(a label\) or 16"),
+        (f"{CAR}\n{CAR} 0.5", r"x\.txt, line 2: 16 columns"),
+        (CAR.replace("Car", "Spaceship"), r"line 1, field 'type': unknown class 'Spaceship'; expected Car, Van"),
+        (CAR.replace("15.00", "abc"), r"line 1, field 'z': 'abc'; expected a number"),
+        (CAR.replace("15.00", "nan"), r"line 1, field 'z': nan; expected a finite number"),
+        (f"\n{CAR.replace('1.60 4.00', '0.00 4.00')}", r"line 2, field 'width': 0; expected a positive length"),
+    ],
+)
+def test_a_malformed_line_is_named(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        parse_objects(text, "x.txt")
+
+
+def test_calibration_is_found_by_its_names(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text("\n".join(reversed(CALIBRATION.splitlines())))
+    calibration = read_calibration(path)
+    assert calibration.P2[0].tolist() == [700, 0, 600, 45]
+    point = np.array([[10.0, 2.0, -1.0]], dtype=np.float32)
+    np.testing.assert_allclose(calibration.lidar_to_rect(point), [[-2.0, 0.92, 9.73]], atol=1e-5)
+    np.testing.assert_allclose(calibration.rect_to_lidar(calibration.lidar_to_rect(point)), point, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("R0_rect", "R1_rect", r"no line R0_rect; expected the lines P2"),
+        ("P2: 700 0", "P2: 700 zero", r"line 3, field 'P2': not all entries are numbers"),
+        ("R0_rect: 1 0 0", "R0_rect: 1 0", r"line 5, field 'R0_rect': 8 numbers; expected 9 finite"),
+        ("R0_rect: 1 0 0", "R0_rect: 0 0 0", r"field 'R0_rect': not a rotation"),
+        ("P2: 700", "P2: -700", r"field 'P2': focal lengths are not positive"),
+    ],
+)
+def test_damaged_calibration_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text(CALIBRATION.replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        read_calibration(path)
+
+
+def test_scans(tmp_path: Path) -> None:
+    path = tmp_path / "s.bin"
+    points = np.arange(12, dtype="<f4").reshape(3, 4)
+    path.write_bytes(points.tobytes())
+    assert np.array_equal(read_scan(path), points)
+    path.write_bytes(b"")
+    assert read_scan(path).shape == (0, 4)
+    path.write_bytes(points.tobytes()[:-3])
+    with pytest.raises(DataError, match=r"s\.bin, byte 32: 45 bytes end inside a point; expected a multiple of 16"):
+        read_scan(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_found(tmp_path: Path, value: float) -> None:
+    points = np.ones((5, 4), dtype="<f4")
+    points[3, 2] = value
+    points.tofile(tmp_path / "s.bin")
+    with pytest.raises(DataError, match=r"byte 56, field 'z': point 3 of 5 is"):
+        read_scan(tmp_path / "s.bin")
+
+
+def test_planes(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text("# Matrix\nWIDTH 4\nHEIGHT 1\n0.0 2.0 0.0 -3.4\n")
+    np.testing.assert_allclose(read_plane(path), [0, -1, 0, 1.7])
+    path.write_text("# Matrix\nWIDTH 4\nHEIGHT 1\n0 0 0 1\n")
+    with pytest.raises(DataError, match="line 4: not a plane"):
+        read_plane(path)
+
+
+def test_split_lists(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("000001\n\n000007\n")
+    assert read_split(path) == ["000001", "000007"]
+    path.write_text("000001\n000007\n000001\n")
+    with pytest.raises(DataError, match=r"line 3: frame 000001 stands in lines 1 and 3"):
+        read_split(path)
+    path.write_text("\n")
+    with pytest.raises(DataError, match="no frame ids"):
+        read_split(path)
+    path.write_text("../../etc/passwd\n")
+    with pytest.raises(DataError, match="line 1"):
+        read_split(path)
+
+
+def test_image_shapes(tmp_path: Path) -> None:
+    from PIL import Image
+
+    assert image_shape(tmp_path / "absent.png") == DEFAULT_IMAGE_SHAPE
+    Image.new("RGB", (31, 17)).save(tmp_path / "i.png")
+    assert image_shape(tmp_path / "i.png") == (17, 31)
+    (tmp_path / "i.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match="cannot be read as an image"):
+        image_shape(tmp_path / "i.png")
