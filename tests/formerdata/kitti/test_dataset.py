@@ -1,0 +1,218 @@
+"""Samples: cut, augmented, batched; a function of (seed, epoch, frame) alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from formerdata.boxes import bev_collides, points_in_boxes
+from formerdata.kitti import (
+    Augmentations,
+    GlobalRotation,
+    GlobalScaling,
+    GroundTruthSampling,
+    KittiDataset,
+    Layout,
+    RandomFlip,
+    collate,
+    in_field_of_view,
+    read_frame,
+    read_scan,
+)
+from formerdata.kitti.augment import Sample, height_above_plane
+from formerdata.kitti.database import difficulty
+from formerdata.kitti.objects import parse_objects
+
+from formerkit.io import DataError
+from formerkit.seeds import generator
+from tests.formerdata.kitti.layouts import CAR, DONT_CARE, PEDESTRIAN, VAN, small_kitti, write_frame, write_split
+from tests.paths import data
+
+RANGE = (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return small_kitti(tmp_path)
+
+
+def equal(a: Sample, b: Sample) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("points", "boxes", "labels"))
+
+
+def test_an_evaluation_sample_is_the_frame_in_view(root: Path) -> None:
+    sample = KittiDataset(root, "train")[2]
+    frame = read_frame(Layout(root), "000002")
+    assert in_field_of_view(sample.points, frame.calibration, frame.image_shape).all()
+    assert (sample.points[:, 0] <= 70.4).all()
+    assert len(sample.points) < len(frame.points)
+    assert len(sample.boxes) == len(sample.labels) == sum(name in ("Car", "Pedestrian") for name in frame.objects.names)
+    assert len(sample.info.objects) == len(frame.objects)
+
+
+def test_the_view_is_that_of_the_official_crops() -> None:
+    folder = data("kitti_object", "training", "velodyne_reduced")
+    layout = Layout(folder.parents[1])
+    compared = 0
+    for path in sorted(folder.glob("*.bin")):
+        if not layout.scan(path.stem).is_file():
+            continue
+        frame = read_frame(layout, path.stem)
+        ours = frame.points[in_field_of_view(frame.points, frame.calibration, frame.image_shape)]
+        theirs = read_scan(path)
+        shared = len(set(map(bytes, ours)) & set(map(bytes, theirs)))
+        assert shared >= 0.995 * len(theirs)
+        # Without the image its size is a guess, and the view may be wider than it was.
+        assert shared >= (0.995 if layout.image(path.stem).is_file() else 0.9) * len(ours)
+        compared += 1
+    assert compared
+
+
+def test_a_sample_depends_on_seed_epoch_and_frame_alone(root: Path, tmp_path: Path) -> None:
+    training = KittiDataset(root, "train", augmentations=Augmentations(), seed=3)
+    again = KittiDataset(root, "train", augmentations=Augmentations(), seed=3, cache_dir=tmp_path / "elsewhere")
+    assert equal(training[(5, 1)], again[(5, 1)])
+    training[(5, 2)]
+    assert equal(training[(5, 1)], again[(5, 1)])
+    assert not equal(training[(5, 1)], training[(6, 1)])
+    other = KittiDataset(root, "train", augmentations=Augmentations(), seed=4)
+    assert not equal(training[(5, 1)], other[(5, 1)])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(root: Path, workers: int) -> None:
+    training = KittiDataset(root, "train", augmentations=Augmentations())
+    order = [(1, 0), (1, 3), (1, 2), (2, 0)]
+    batches = [
+        list(torch.utils.data.DataLoader(training, 2, sampler=order, num_workers=n, collate_fn=collate))
+        for n in (0, workers)
+    ]
+    for a, b in zip(*batches, strict=True):
+        assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("points", "boxes", "labels"))
+
+
+def test_pasted_objects_stand_free_and_bring_their_points(root: Path) -> None:
+    training = KittiDataset(root, "train", augmentations=Augmentations(flip=None, rotation=None, scaling=None))
+    bare = KittiDataset(root, "train")
+    for epoch in range(5):
+        sample = training[(epoch, 0)]
+        clash = bev_collides(sample.boxes, sample.boxes)
+        np.fill_diagonal(clash, False)
+        assert not clash.any()
+        assert (points_in_boxes(sample.points, sample.boxes).sum(1) >= 1).all()
+        assert len(sample.boxes) >= len(bare[0].boxes)
+
+
+def test_both_of_two_colliding_candidates_are_dropped(root: Path) -> None:
+    training = KittiDataset(root, "train", augmentations=Augmentations())
+    # All cars of the small folder stand on one spot: they collide with each other and with the frame's own.
+    empty = Sample(
+        np.zeros((0, 4), np.float32), np.zeros((0, 7), np.float32), np.zeros(0, np.int64), training[0].info, None
+    )
+    cars = training.database.usable("Car", 5)
+    assert len(cars) > 1
+    pasted = GroundTruthSampling({"Car": 10})(empty, training.database, ("Car",), generator(0))
+    assert len(pasted.boxes) == 0
+    single = GroundTruthSampling({"Car": 1})(empty, training.database, ("Car",), generator(0))
+    assert len(single.boxes) == 1
+
+
+def test_objects_are_put_on_the_road() -> None:
+    root = data("kitti_object")
+    frame = next(
+        read_frame(Layout(root), path.stem)
+        for path in sorted((root / "training" / "planes").glob("*.txt"))
+        if Layout(root).scan(path.stem).is_file()
+    )
+    boxes = np.array([[15.0, 2.0, 5.0, 4, 1.6, 1.5, 0.3]])
+    moved = boxes.copy()
+    moved[:, 2] -= height_above_plane(boxes, frame.plane, frame.calibration)
+    np.testing.assert_allclose(height_above_plane(moved, frame.plane, frame.calibration), 0, atol=1e-4)
+    assert -2.5 < moved[0, 2] < 0
+
+
+def test_flip_rotation_and_scaling_keep_points_in_their_boxes(root: Path) -> None:
+    sample = KittiDataset(root, "train")[1]
+    before = points_in_boxes(sample.points, sample.boxes).sum(1)
+    for step in (RandomFlip(1.0), GlobalRotation(0.7), GlobalScaling(0.9, 1.1)):
+        changed = step(sample, generator(1))
+        assert not np.array_equal(changed.points, sample.points)
+        after = points_in_boxes(changed.points, changed.boxes).sum(1)
+        assert (abs(after - before) <= 2).all()  # rounding at a face
+
+
+def test_boxes_out_of_the_range_leave_training_but_not_evaluation(root: Path) -> None:
+    near = (0.0, -40.0, -3.0, 10.0, 40.0, 1.0)
+    none = Augmentations(sampling=None, flip=None, rotation=None, scaling=None)
+    assert len(KittiDataset(root, "train", point_cloud_range=near, augmentations=none)[1].boxes) == 0
+    assert len(KittiDataset(root, "train", point_cloud_range=near)[1].boxes) > 0
+
+
+def test_a_frame_without_objects_and_one_without_points_are_legal(tmp_path: Path) -> None:
+    write_frame(tmp_path, "000000", [])
+    write_frame(tmp_path, "000001", [DONT_CARE], points=np.zeros((0, 4)))
+    write_frame(tmp_path, "000002", [CAR])
+    write_split(tmp_path, "train", ["000000", "000001", "000002"])
+    training = KittiDataset(tmp_path, "train", augmentations=Augmentations())
+    batch = collate([training[(0, i)] for i in range(3)])
+    assert batch.batch_size == 3
+    assert batch.points.shape[1] == 5
+
+
+def test_batches_pad_boxes_with_zeros_and_keep_the_frames(root: Path) -> None:
+    plain = KittiDataset(root, "train")
+    samples = [plain[0], plain[2]]
+    batch = collate(samples)
+    assert [info.frame_id for info in batch.frames] == ["000000", "000002"]
+    for b, sample in enumerate(samples):
+        own = batch.points[batch.points[:, 0] == b, 1:]
+        assert np.array_equal(own.numpy(), sample.points)
+        assert int((batch.labels[b] > 0).sum()) == len(sample.labels)
+        assert not batch.boxes[b, len(sample.boxes) :].any()
+    assert {field.name for field in fields(batch)} == {"points", "boxes", "labels", "frames"}
+
+
+def test_the_database_is_built_once_and_anew_when_files_change(root: Path) -> None:
+    KittiDataset(root, "train", augmentations=Augmentations())
+    first = sorted((root / ".formerkit").iterdir())
+    KittiDataset(root, "train", augmentations=Augmentations())
+    assert sorted((root / ".formerkit").iterdir()) == first
+    write_frame(root, "000001", [CAR, PEDESTRIAN])
+    KittiDataset(root, "train", augmentations=Augmentations())
+    assert len(list((root / ".formerkit").iterdir())) == len(first) + 1
+
+
+def test_difficulty_by_hand() -> None:
+    lines = [
+        CAR,  # 70 px, visible
+        CAR.replace("0.00 0 -1.50", "0.20 0 -1.50"),
+        CAR.replace("0.00 0 -1.50", "0.00 2 -1.50"),
+        CAR.replace("250.00 1.50", "210.00 1.50"),  # 31 px with its last one
+        CAR.replace("250.00 1.50", "203.00 1.50"),  # 24 px
+    ]
+    assert difficulty(parse_objects("\n".join(lines), "x")).tolist() == [0, 1, 2, 1, -1]
+    assert VAN
+
+
+def test_a_split_with_absent_frames_is_refused_with_numbers(root: Path) -> None:
+    write_split(root, "train", ["000000", "000001", "000777", "000778"])
+    with pytest.raises(DataError, match=r"train\.txt: 2 of 4 frames have no scan .*\(000777, 000778\)"):
+        KittiDataset(root, "train")
+    assert len(KittiDataset(root, "train", allow_missing_frames=True)) == 2
+    write_split(root, "train", ["000777"])
+    with pytest.raises(DataError, match="none of 1 frames"):
+        KittiDataset(root, "train", allow_missing_frames=True)
+
+
+def test_an_absent_split_names_those_that_exist(root: Path) -> None:
+    with pytest.raises(DataError, match=r"trian\.txt: the split list is absent; expected one of: train, val"):
+        KittiDataset(root, "trian")
+
+
+def test_an_absent_calibration_is_named(root: Path) -> None:
+    (root / "training" / "calib" / "000001.txt").unlink()
+    with pytest.raises(DataError, match=r"calib/000001\.txt: the calibration of frame 000001 is absent"):
+        KittiDataset(root, "train")[1]
