@@ -239,7 +239,7 @@ def _instantiate(config: Namespace) -> dict[str, Any]:
     wanted = config.clone()
     for key in ("seed", "output", "resume", "config"):
         wanted.pop(key, None)
-    made = parser.instantiate_classes(wanted)
+    made = parser.instantiate(wanted)
     return {"data": made.data, "training": _resolved(made.training), "model": vars(made.model)}
 
 
@@ -258,7 +258,7 @@ def model_from_config(config: dict[str, Any]) -> LION:
     data = config["data"]
     chosen = {name: data[name] for name in ("class_names", "point_cloud_range")}
     parsed = parser.parse_object({"model": {**config["model"], **chosen}})
-    return LION(**vars(parser.instantiate_classes(parsed).model))
+    return LION(**vars(parser.instantiate(parsed).model))
 
 
 def _resolved(settings: TrainingSettings) -> TrainingSettings:

@@ -6,11 +6,11 @@ written beside its final place, synced, and renamed. Nothing in it is ever unpic
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from formerkit.io import CheckpointError, sha256_file, sync_folder
+from formerkit.io import CheckpointError, sync_folder
 
 MODEL, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
 _NAME = re.compile(r"(step|best)_(\d+)")
+_UNFINISHED = re.compile(r"\.(step|best)_\d+\..*")
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,18 @@ def save_checkpoint(
     kind: str = "step",
     keep: int = 2,
 ) -> Path:
-    """Write a checkpoint and remove all but the newest ``keep`` of its kind.
+    """Write a checkpoint, then remove those of its kind that it makes obsolete.
+
+    What stays is this one and the ``keep - 1`` before it. Those of later steps go: they belong to a continuation that
+    the run has left by starting again from an earlier step, and resuming must not return to it.
 
     Args:
-        folder: Where checkpoints lie.
+        folder: Where checkpoints lie. One run at a time writes here.
         step: Steps done; part of the name.
         model, optimizer: State dicts.
         state: JSON values.
         kind: ``step``, or ``best`` for the one with the best metric.
-        keep: How many of the kind stay.
+        keep: How many of the kind stay, at least 1.
 
     Returns:
         The checkpoint's folder.
@@ -68,41 +72,63 @@ def save_checkpoint(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(folder)
     final = folder / f"{kind}_{step:08d}"
-    temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=folder))
+    temporary = folder / f".{final.name}.new"
     try:
-        _write_files(temporary, model, optimizer, state)
+        temporary.mkdir()
+        _write_files(temporary, _contents(model, optimizer, state))
         if final.exists():
-            # A run that was resumed from an older checkpoint comes by here again, with the same bytes.
-            shutil.rmtree(final)
-        os.chmod(temporary, 0o755)
+            # A folder that is not empty cannot be renamed over.
+            os.replace(final, folder / f".{final.name}.old")
         os.replace(temporary, final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(folder)
-    for old in checkpoints(folder, kind)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    _remove_unfinished(folder)
+    present = checkpoints(folder, kind)
+    position = present.index(final)
+    for obsolete in present[:position] + present[position + keep :]:
+        shutil.rmtree(obsolete, ignore_errors=True)
     return final
 
 
-def _write_files(
-    folder: Path, model: dict[str, Tensor], optimizer: dict[str, Any] | None, state: dict[str, Any]
-) -> None:
-    from safetensors.torch import save_file
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed or failed write left behind."""
+    for entry in folder.iterdir():
+        if _UNFINISHED.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)
 
-    save_file({name: value.detach().cpu().contiguous() for name, value in model.items()}, folder / MODEL)
+
+def _contents(model: dict[str, Tensor], optimizer: dict[str, Any] | None, state: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a checkpoint, by name; the manifest is the last."""
+    from safetensors.torch import save
+
+    files = {MODEL: save({name: _own(value) for name, value in model.items()})}
     if optimizer is not None:
         tensors, rest = _split_optimizer(optimizer)
-        save_file(tensors, folder / OPTIMIZER)
+        files[OPTIMIZER] = save(tensors)
         state = {**state, "optimizer": rest}
-    (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-    sums = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
-    (folder / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    for path in folder.iterdir():
-        with open(path, "rb") as file:
+    files[STATE] = json.dumps(state, indent=1).encode()
+    # The sums are of what was meant, not of what the disk gives back: a bad write is noticed as well.
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return {**files, MANIFEST: json.dumps(sums, indent=1).encode()}
+
+
+def _write_files(folder: Path, files: dict[str, bytes]) -> None:
+    # Written by Python and not by safetensors, whose errors (a full disk, for one) are no OSError.
+    for name, content in files.items():
+        with open(folder / name, "wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
     sync_folder(folder)
+
+
+def _own(value: Tensor) -> Tensor:
+    """A contiguous copy with a storage of its own: safetensors refuses tensors that share one, as tied weights do."""
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _split_optimizer(optimizer: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -111,7 +137,7 @@ def _split_optimizer(optimizer: dict[str, Any]) -> tuple[dict[str, Tensor], dict
     for parameter, entries in optimizer["state"].items():
         for name, value in entries.items():
             if torch.is_tensor(value):
-                tensors[f"{parameter}.{name}"] = value.detach().cpu().contiguous()
+                tensors[f"{parameter}.{name}"] = _own(value)
             else:
                 numbers[f"{parameter}.{name}"] = value
     return tensors, {"numbers": numbers, "param_groups": optimizer["param_groups"]}
@@ -131,43 +157,52 @@ def _join_optimizer(tensors: dict[str, Tensor], rest: dict[str, Any]) -> dict[st
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint after checking every file's sum.
+    """Read a checkpoint; every byte is checked before it is used.
 
     Raises:
         CheckpointError: If a file is absent, damaged or not listed; the message names it.
     """
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
-    folder = Path(path)
-    verify(folder)
-    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    files = _checked_files(Path(path))
+    state = json.loads(files[STATE])
     optimizer = None
-    if (folder / OPTIMIZER).exists():
-        optimizer = _join_optimizer(load_file(folder / OPTIMIZER), state.pop("optimizer"))
-    return Checkpoint(load_file(folder / MODEL), optimizer, state)
+    if OPTIMIZER in files:
+        optimizer = _join_optimizer(load(files[OPTIMIZER]), state.pop("optimizer"))
+    return Checkpoint(load(files[MODEL]), optimizer, state)
 
 
-def verify(folder: Path) -> None:
-    """Compare every file of a checkpoint with its manifest.
+def _checked_files(folder: Path) -> dict[str, bytes]:
+    """The files of a checkpoint but the manifest, after comparing them with it.
 
     Raises:
         CheckpointError: If they do not agree.
     """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; a checkpoint is a folder with a {MANIFEST}")
     try:
-        sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        sums = json.loads((folder / MANIFEST).read_bytes())
         listed = {str(name): str(value) for name, value in sums.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder / MANIFEST}: cannot be read ({error}): not a whole checkpoint") from error
     present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
     if present != set(listed) or not {MODEL, STATE} <= present:
         raise CheckpointError(f"{folder}: holds {sorted(present)}, its manifest lists {sorted(listed)}")
-    for name, value in listed.items():
-        if sha256_file(folder / name) != value:
-            raise CheckpointError(f"{folder / name}: damaged (its SHA-256 is not the manifest's)")
+    return {name: _checked_file(folder / name, value) for name, value in listed.items()}
+
+
+def _checked_file(path: Path, expected: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise CheckpointError(f"{path}: damaged (its SHA-256 is not the manifest's)")
+    return content
 
 
 def checkpoints(folder: str | os.PathLike[str], kind: str = "step") -> list[Path]:
-    """The checkpoints of a kind in a folder, newest first."""
+    """The checkpoints of a kind in a folder, newest first, whole or not."""
     folder = Path(folder)
     found = []
     for entry in folder.iterdir() if folder.is_dir() else ():
@@ -178,12 +213,19 @@ def checkpoints(folder: str | os.PathLike[str], kind: str = "step") -> list[Path
 
 
 def latest_checkpoint(folder: str | os.PathLike[str], kind: str = "step") -> Path | None:
-    """The newest whole checkpoint; a damaged one is passed over with a warning. None if there is none."""
-    for path in checkpoints(folder, kind):
+    """The newest whole checkpoint; a damaged one is passed over with a warning. None if there are none at all.
+
+    Raises:
+        CheckpointError: If there are some and all are damaged: a run that began anew, silently, would be lost.
+    """
+    present = checkpoints(folder, kind)
+    for path in present:
         try:
-            verify(path)
+            _checked_files(path)
         except CheckpointError as error:
             warnings.warn(f"{error}; falling back to the checkpoint before it", stacklevel=2)
             continue
         return path
+    if present:
+        raise CheckpointError(f"{folder}: none of its {len(present)} checkpoints is whole; the warnings say why")
     return None

@@ -62,7 +62,7 @@ class TrainingSettings:
     strategy: str = "auto"
     num_workers: int = 2
     validate_every: int = 5
-    checkpoint_every: int = 200
+    checkpoint_every: int = 100
     log_every: int = 10
     max_bad_steps: int = 3
 
@@ -111,13 +111,14 @@ def fit(
         for step in range(start_step, total):
             lr, momentum = one_cycle(step, total, max_lr=settings.max_lr, warm_share=settings.warm_share)
             set_cycle(optimizer, lr, momentum)
-            torch.manual_seed(torch_seed(seed, "step", step, fabric.global_rank))
             begin, waited = time.perf_counter(), 0.0
             losses: dict[str, float] = {}
             for part in range(settings.accumulate):
                 mark = time.perf_counter()
                 batch = next(stream)
                 waited += time.perf_counter() - mark
+                # After the batch has come: a loader that starts up draws from the same generator.
+                torch.manual_seed(torch_seed(seed, "step", step, part, fabric.global_rank))
                 with fabric.no_backward_sync(model, enabled=part < settings.accumulate - 1):  # type: ignore[arg-type]
                     terms = model(batch)
                     fabric.backward(terms["loss"] / settings.accumulate)
@@ -149,5 +150,5 @@ def _report_bad(progress: Progress, batch: Any, step: int, bad: int, limit: int)
     frames = ", ".join(info.frame_id for info in getattr(batch, "frames", ())) or "unknown"
     message = f"step {step}: the loss or its gradient is not finite (last batch: frames {frames}); step left out"
     if bad >= limit:
-        raise NonFiniteLossError(f"{message}, the {bad}th in a row. Lower max_lr, or look at these frames.")
+        raise NonFiniteLossError(f"{message}, {bad} in a row. Lower max_lr, or look at these frames.")
     progress.write(message)
