@@ -3,20 +3,31 @@
 The rules are those of the benchmark's 2017 development kit (boxes of just the least height do not count, an overlap
 must exceed its threshold, 41 recall points); they are in :mod:`pointdet.metrics.kitti_rules`.
 
-A score below 100 for perfect detections is possible for a class with few objects: precision is sampled at 41 recall
-levels, and with fewer objects than levels the top levels stay empty.
+A class with few objects cannot reach 100, however perfect its detections: each of the 41 recall levels takes its score
+threshold from a true positive of its own, so n < 41 objects fill n levels and the rest count 0. Five perfect
+detections have R40 = 4/40 and R11 = 2/11, in the official tool as here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from formerdata.kitti import Objects
 
-from pointdet.metrics.kitti_rules import CLASS_RULES, DIFFICULTIES, METRICS, detection_flags, truth_flags
+from pointdet.metrics.kitti_rules import (
+    CLASS_RULES,
+    COUNTS,
+    DIFFICULTIES,
+    DONT_CARE,
+    METRICS,
+    OTHER,
+    canonical_names,
+    detection_flags,
+    truth_flags,
+)
 
 RECALL_POINTS = 41
 
@@ -117,7 +128,8 @@ def evaluate(
         metrics: Of ``bbox``, ``bev``, ``3d``. Orientation (``aos``) comes with ``bbox`` if detections state alpha.
 
     Raises:
-        ValueError: If the lengths differ, there is no frame, a class has no rules, or detections have no scores.
+        ValueError: If the lengths differ, there is no frame, a class has no rules, a metric is unknown, or detections
+            have no finite scores.
     """
     if len(truth) != len(found):
         raise ValueError(f"evaluate: labels of {len(truth)} frames, detections of {len(found)}")
@@ -125,8 +137,10 @@ def evaluate(
         raise ValueError("evaluate: no frames to score")
     if unknown := sorted(set(classes) - set(CLASS_RULES)):
         raise ValueError(f"evaluate: no rules for {', '.join(unknown)}; there are for {', '.join(CLASS_RULES)}")
+    if unknown := sorted(set(metrics) - set(METRICS)):
+        raise ValueError(f"evaluate: no metric {', '.join(unknown)}; there are {', '.join(METRICS)}")
     frames = _Frames(truth, found)
-    overlaps = frames.overlaps(metrics)
+    pairs = frames.overlaps(metrics)
     jobs = [
         (name, metric, least, level)
         for name in classes
@@ -139,7 +153,8 @@ def evaluate(
 
     def work(first: int, last: int) -> None:
         for i in range(first, last):
-            results[i] = _curves(frames, overlaps, *jobs[i])
+            name, metric, least, level = jobs[i]
+            results[i] = _curves(frames, pairs[metric], name, metric, least, level)
 
     from formerkit.parallel import run_ranges
 
@@ -152,46 +167,86 @@ def _distinct_overlaps(name: str, metric: str) -> list[float]:
     return list(dict.fromkeys((rule.strict[index], rule.loose[index])))
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of a true object and a detection of one frame that overlap; sorted by object, then by detection.
+
+    Attributes:
+        truth, found: [P] rows among all frames' objects and detections.
+        overlap: [P] above 0.
+    """
+
+    truth: np.ndarray
+    found: np.ndarray
+    overlap: np.ndarray
+
+    def select(self, mask: np.ndarray) -> _Pairs:
+        return _Pairs(self.truth[mask], self.found[mask], self.overlap[mask])
+
+
 class _Frames:
     """All frames' objects in flat arrays."""
 
     def __init__(self, truth: Sequence[Objects], found: Sequence[Objects]) -> None:
-        for f, objects in enumerate(found):
-            if objects.scores is None:
-                raise ValueError(f"evaluate: the detections of frame {f} have no scores")
-        kept = [objects.select(np.char.lower(objects.names) != "dontcare") for objects in truth]
-        regions = [objects.select(np.char.lower(objects.names) == "dontcare") for objects in truth]
-        self.truth, self.truth_starts = _flat(kept)
-        self.found, self.found_starts = _flat(found)
-        self.regions, self.region_starts = _flat(regions)
-        self.scores = np.concatenate([objects.scores for objects in found])
-        counts = np.diff(self.truth_starts) * np.diff(self.found_starts)
-        self.pair_starts = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+        every, starts = _joined(truth)
+        apart = every.names == DONT_CARE
+        self.truth, self.truth_starts = every.select(~apart), _starts_of(~apart, starts)
+        self.regions, self.region_starts = every.select(apart), _starts_of(apart, starts)
+        self.found, self.found_starts = _joined(found)
+        self.scores = np.concatenate([_scores(objects, frame) for frame, objects in enumerate(found)])
         # As the official tool: 2D detections state no angle (-10), and then there is no orientation score.
         self.oriented = len(self.found) > 0 and not bool((self.found.alpha == -10).any())
 
-    def overlaps(self, metrics: Sequence[str]) -> dict[str, np.ndarray]:
-        """Overlap of each pair of true object and detection in a frame, flat, for each metric."""
+    def overlaps(self, metrics: Sequence[str]) -> dict[str, _Pairs]:
+        """The pairs that overlap, for each metric."""
         from formerkit.parallel import run_ranges
         from pointdet.metrics import kitti_kernels as kernels
 
-        frames, pairs = len(self.truth_starts) - 1, int(self.pair_starts[-1])
-        starts = (self.truth_starts, self.found_starts, self.pair_starts)
-        out = {metric: np.zeros(pairs) for metric in METRICS}
+        counts = np.diff(self.truth_starts) * np.diff(self.found_starts)
+        block_starts = np.concatenate([[0], counts.cumsum()]).astype(np.int64)
+        starts = (self.truth_starts, self.found_starts, block_starts)
+        blocks = {metric: np.zeros(block_starts[-1]) for metric in METRICS}
         if "bbox" in metrics:
-            run_ranges(kernels.image_overlaps, frames, self.truth.bbox, self.found.bbox, *starts, out["bbox"])
+            run_ranges(kernels.image_overlaps, len(counts), self.truth.bbox, self.found.bbox, *starts, blocks["bbox"])
         if "bev" in metrics or "3d" in metrics:
             plans = (_plan(self.truth), _plan(self.found))
-            run_ranges(kernels.box_overlaps, frames, *plans, *starts, out["bev"], out["3d"])
-        return out
+            run_ranges(kernels.box_overlaps, len(counts), *plans, *starts, blocks["bev"], blocks["3d"])
+        return {metric: self._pairs(blocks[metric], block_starts) for metric in metrics}
+
+    def _pairs(self, blocks: np.ndarray, block_starts: np.ndarray) -> _Pairs:
+        kept = np.flatnonzero(blocks)
+        frame = np.searchsorted(block_starts, kept, side="right") - 1
+        row, column = np.divmod(kept - block_starts[frame], np.diff(self.found_starts)[frame])
+        return _Pairs(self.truth_starts[frame] + row, self.found_starts[frame] + column, blocks[kept])
+
+    def share_in_regions(self) -> np.ndarray:
+        """[D] largest share of each detection's image box in one DontCare region."""
+        from pointdet.metrics import kitti_kernels as kernels
+
+        share = np.zeros(len(self.found))
+        kernels.share_in_regions(self.regions.bbox, self.region_starts, self.found.bbox, self.found_starts, share)
+        return share
 
 
-def _flat(frames: Sequence[Objects]) -> tuple[Objects, np.ndarray]:
+def _scores(objects: Objects, frame: int) -> np.ndarray:
+    if objects.scores is None:
+        raise ValueError(f"evaluate: the detections of frame {frame} have no scores")
+    if not np.isfinite(objects.scores).all():
+        raise ValueError(f"evaluate: a score of frame {frame} is not finite")
+    return objects.scores
+
+
+def _joined(frames: Sequence[Objects]) -> tuple[Objects, np.ndarray]:
+    """All frames' objects without scores, names as the rules spell them, and the first row of each frame."""
     starts = np.concatenate([[0], np.cumsum([len(objects) for objects in frames])]).astype(np.int64)
-    columns = ("names", "truncated", "occluded", "alpha", "bbox", "dimensions", "location", "rotation_y")
+    columns = [field.name for field in fields(Objects) if field.name != "scores"]
     joined = {name: np.concatenate([getattr(objects, name) for objects in frames]) for name in columns}
-    joined = {name: np.ascontiguousarray(value) for name, value in joined.items()}
-    return Objects(**joined, scores=None), starts
+    return Objects(**joined | {"names": canonical_names(joined["names"])}), starts
+
+
+def _starts_of(mask: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """First rows of the frames among the rows of ``mask``."""
+    return np.concatenate([[0], mask.cumsum()]).astype(np.int64)[starts]
 
 
 def _plan(objects: Objects) -> np.ndarray:
@@ -201,28 +256,35 @@ def _plan(objects: Objects) -> np.ndarray:
     return np.column_stack([x, z, length, width, -objects.rotation_y, y, height])
 
 
-def _curves(
-    frames: _Frames, overlaps: dict[str, np.ndarray], name: str, metric: str, least: float, level: int
-) -> list[Curve]:
+def _curves(frames: _Frames, pairs: _Pairs, name: str, metric: str, least: float, level: int) -> list[Curve]:
     """The curve of one class, metric, overlap and difficulty; with 2D boxes also that of orientation."""
     from pointdet.metrics import kitti_kernels as kernels
 
-    flags = truth_flags(frames.truth, name, level), detection_flags(frames.found, name, level)
-    starts = frames.truth_starts, frames.found_starts, frames.pair_starts
-    scores = np.zeros(len(frames.truth))
-    count = kernels.matched_scores(overlaps[metric], least, *flags, frames.scores, *starts, scores)
-    num_truth = int((flags[0] == 0).sum())
-    thresholds = score_thresholds(scores[:count], num_truth)
-    counts = np.zeros((len(thresholds), 4))
-    kernels.count_all(
-        thresholds, overlaps[metric], least, *flags, frames.scores, *starts, frames.truth.alpha, frames.found.alpha,
-        frames.regions.bbox, frames.region_starts, frames.found.bbox, metric == "bbox", counts,
+    of_truth, of_found = truth_flags(frames.truth, name, level), detection_flags(frames.found, name, level)
+    enough = (pairs.overlap > least) & (of_truth[pairs.truth] != OTHER) & (of_found[pairs.found] != OTHER)
+    pairs = pairs.select(enough)
+    starts = np.searchsorted(pairs.truth, np.arange(len(of_truth) + 1))
+
+    hits = np.zeros(len(of_truth))
+    hits = hits[: kernels.matched_scores(starts, pairs.found, of_truth, of_found, frames.scores, hits)]
+    num_truth = int((of_truth == COUNTS).sum())
+    thresholds = score_thresholds(hits, num_truth)
+
+    may_be_wrong = of_found == COUNTS
+    if metric == "bbox":  # a region has no place in space
+        may_be_wrong &= frames.share_in_regions() <= least
+    counts = np.zeros((len(thresholds), 3))
+    kernels.count_matches(
+        thresholds, starts, pairs.found, pairs.overlap, of_truth, of_found, frames.scores, may_be_wrong,
+        frames.truth.alpha, frames.found.alpha, counts,
     )  # fmt: skip
-    true, false, _, similarity = counts.T
-    names = [(metric, true)] + ([("aos", similarity)] if metric == "bbox" and frames.oriented else [])
+    right, similarity, taken = counts.T
+    rising = np.sort(frames.scores[may_be_wrong])
+    wrong = len(rising) - np.searchsorted(rising, thresholds) - taken
+    shares = [(metric, right)] + ([("aos", similarity)] if metric == "bbox" and frames.oriented else [])
     return [
-        Curve(name, label, least, DIFFICULTIES[level], _sampled(share / np.maximum(true + false, 1)), num_truth)
-        for label, share in names
+        Curve(name, label, least, DIFFICULTIES[level], _sampled(share / np.maximum(right + wrong, 1)), num_truth)
+        for label, share in shares
     ]
 
 

@@ -2,10 +2,15 @@
 
 Frames lie one after another: true objects of frame f are rows ``truth_starts[f]`` to ``truth_starts[f + 1]``,
 detections and DontCare regions likewise, and the overlaps of a frame are a block of true objects x detections that
-begins at ``pair_starts[f]``.
+begins at ``block_starts[f]``.
+
+The matching sees pairs that overlap enough and nothing else: those of true object i are ``starts[i]`` to
+``starts[i + 1]`` of ``pair_found`` and ``pair_overlap``, detections in file order.
 """
 
 from __future__ import annotations
+
+import math
 
 import numba
 import numpy as np
@@ -21,10 +26,10 @@ def _image_intersection(a, b):
 
 
 @numba.njit(cache=True, nogil=True)
-def image_overlaps(first, last, truth, found, truth_starts, found_starts, pair_starts, out):
+def image_overlaps(first, last, truth, found, truth_starts, found_starts, block_starts, out):
     """Intersection over union of image boxes (left, top, right, bottom) in frames ``first`` to ``last``."""
     for f in range(first, last):
-        at = pair_starts[f]
+        at = block_starts[f]
         for i in range(truth_starts[f], truth_starts[f + 1]):
             area = (truth[i, 2] - truth[i, 0]) * (truth[i, 3] - truth[i, 1])
             for j in range(found_starts[f], found_starts[f + 1]):
@@ -35,11 +40,11 @@ def image_overlaps(first, last, truth, found, truth_starts, found_starts, pair_s
 
 
 @numba.njit(cache=True, nogil=True)
-def box_overlaps(first, last, truth, found, truth_starts, found_starts, pair_starts, bev, space):
+def box_overlaps(first, last, truth, found, truth_starts, found_starts, block_starts, bev, space):
     """Bird's-eye and 3D intersection over union; boxes are (x, z, l, w, angle, bottom y, h), y pointing down."""
     one, two = np.empty((16, 2)), np.empty((16, 2))
     for f in range(first, last):
-        at = pair_starts[f]
+        at = block_starts[f]
         for i in range(truth_starts[f], truth_starts[f + 1]):
             area = truth[i, 2] * truth[i, 3]
             for j in range(found_starts[f], found_starts[f + 1]):
@@ -57,92 +62,69 @@ def box_overlaps(first, last, truth, found, truth_starts, found_starts, pair_sta
 
 
 @numba.njit(cache=True, nogil=True)
-def matched_scores(
-    overlaps, least, truth_flags, found_flags, scores, truth_starts, found_starts, pair_starts, out
-):  # fmt: skip
+def share_in_regions(regions, region_starts, found, found_starts, out):
+    """``out[j]`` = largest share of the image box of detection j that lies in one DontCare region of its frame."""
+    for f in range(len(found_starts) - 1):
+        for j in range(found_starts[f], found_starts[f + 1]):
+            out[j] = 0.0
+            for r in range(region_starts[f], region_starts[f + 1]):
+                shared = _image_intersection(regions[r], found[j])
+                if shared > 0:
+                    area = (found[j, 2] - found[j, 0]) * (found[j, 3] - found[j, 1])
+                    out[j] = max(out[j], shared / area)
+
+
+@numba.njit(cache=True, nogil=True)
+def matched_scores(starts, pair_found, truth_flags, found_flags, scores, out):
     """Scores of the true positives when every detection takes part; returns how many there are.
 
-    Each true object takes the free detection with the best score among those that overlap it enough.
+    Each true object takes the free detection with the best score.
     """
     count = 0
     taken = np.zeros(len(scores), dtype=np.bool_)
-    for f in range(len(truth_starts) - 1):
-        begin, end = found_starts[f], found_starts[f + 1]
-        for i in range(truth_starts[f], truth_starts[f + 1]):
-            if truth_flags[i] == -1:
-                continue
-            row = pair_starts[f] + (i - truth_starts[f]) * (end - begin) - begin
-            best = -1
-            for j in range(begin, end):
-                if taken[j] or found_flags[j] == -1 or overlaps[row + j] <= least:
-                    continue
-                if best < 0 or scores[j] > scores[best]:
-                    best = j
-            if best < 0:
-                continue
-            taken[best] = True
-            if truth_flags[i] == 0 and found_flags[best] == 0:
-                out[count] = scores[best]
-                count += 1
+    for i in range(len(starts) - 1):
+        best = -1
+        for k in range(starts[i], starts[i + 1]):
+            j = pair_found[k]
+            if not taken[j] and (best < 0 or scores[j] > scores[best]):
+                best = j
+        if best < 0:
+            continue
+        taken[best] = True
+        if truth_flags[i] == 0 and found_flags[best] == 0:
+            out[count] = scores[best]
+            count += 1
     return count
 
 
 @numba.njit(cache=True, nogil=True)
-def count_frame(
-    f, threshold, overlaps, least, truth_flags, found_flags, scores, truth_starts, found_starts, pair_starts,
-    truth_alpha, found_alpha, regions, region_starts, found_boxes, use_regions, taken, out,
+def count_matches(
+    thresholds, starts, pair_found, pair_overlap, truth_flags, found_flags, scores, may_be_wrong,
+    truth_alpha, found_alpha, out,
 ):  # fmt: skip
-    """Add true positives, false positives, misses and orientation similarity of a frame to ``out`` [4].
+    """Match at each score threshold.
 
     Each true object takes the free detection that overlaps it most, one that is ignored only for want of another.
+
+    ``out[t]`` = true positives, their orientation similarity, and how many of the detections that would be false
+    alarms if they were free (``may_be_wrong``) are taken.
     """
-    begin, end = found_starts[f], found_starts[f + 1]
-    for j in range(begin, end):
-        taken[j] = False
-    for i in range(truth_starts[f], truth_starts[f + 1]):
-        if truth_flags[i] == -1:
-            continue
-        row = pair_starts[f] + (i - truth_starts[f]) * (end - begin) - begin
-        best, most, only_ignored = -1, 0.0, False
-        for j in range(begin, end):
-            if taken[j] or found_flags[j] == -1 or scores[j] < threshold or overlaps[row + j] <= least:
-                continue
-            if found_flags[j] == 0 and (overlaps[row + j] > most or only_ignored):
-                best, most, only_ignored = j, overlaps[row + j], False
-            elif found_flags[j] == 1 and best < 0:
-                best, only_ignored = j, True
-        if best < 0:
-            if truth_flags[i] == 0:
-                out[2] += 1
-            continue
-        taken[best] = True
-        if truth_flags[i] == 0 and found_flags[best] == 0:
-            out[0] += 1
-            out[3] += (1.0 + np.cos(truth_alpha[i] - found_alpha[best])) / 2.0
-    for j in range(begin, end):
-        if found_flags[j] != 0 or taken[j] or scores[j] < threshold:
-            continue
-        excused = False
-        if use_regions:
-            area = (found_boxes[j, 2] - found_boxes[j, 0]) * (found_boxes[j, 3] - found_boxes[j, 1])
-            for r in range(region_starts[f], region_starts[f + 1]):
-                if _image_intersection(regions[r], found_boxes[j]) > least * area:
-                    excused = True
-                    break
-        if not excused:
-            out[1] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def count_all(
-    thresholds, overlaps, least, truth_flags, found_flags, scores, truth_starts, found_starts, pair_starts,
-    truth_alpha, found_alpha, regions, region_starts, found_boxes, use_regions, out,
-):  # fmt: skip
-    """``out[t]`` = true positives, false positives, misses, orientation similarity at each score threshold."""
-    taken = np.zeros(len(scores), dtype=np.bool_)
+    taken_at = np.full(len(scores), -1)  # the threshold at which a detection was last taken
     for t in range(len(thresholds)):
-        for f in range(len(truth_starts) - 1):
-            count_frame(
-                f, thresholds[t], overlaps, least, truth_flags, found_flags, scores, truth_starts, found_starts,
-                pair_starts, truth_alpha, found_alpha, regions, region_starts, found_boxes, use_regions, taken, out[t],
-            )  # fmt: skip
+        for i in range(len(starts) - 1):
+            best, most, best_is_ignored = -1, 0.0, False
+            for k in range(starts[i], starts[i + 1]):
+                j = pair_found[k]
+                if taken_at[j] == t or scores[j] < thresholds[t]:
+                    continue
+                if found_flags[j] == 0 and (best_is_ignored or pair_overlap[k] > most):
+                    best, most, best_is_ignored = j, pair_overlap[k], False
+                elif found_flags[j] == 1 and best < 0:
+                    best, best_is_ignored = j, True
+            if best < 0:
+                continue
+            taken_at[best] = t
+            out[t, 2] += may_be_wrong[best]
+            if truth_flags[i] == 0 and found_flags[best] == 0:
+                out[t, 0] += 1
+                out[t, 1] += (1.0 + math.cos(truth_alpha[i] - found_alpha[best])) / 2.0

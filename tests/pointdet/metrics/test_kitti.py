@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from formerdata.kitti.objects import empty_objects
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pointdet.boxes.overlap import bev_iou, iou_3d
 from pointdet.metrics.kitti import RECALL_POINTS, evaluate, score_thresholds
-from pointdet.metrics.kitti_rules import CLASS_RULES, DIFFICULTIES, METRICS, detection_flags, truth_flags
+from pointdet.metrics.kitti_rules import DIFFICULTIES, detection_flags, truth_flags
 from tests.paths import data
 
 METRIC_OF_REFERENCE = {"detection": "bbox", "detection_ground": "bev", "detection_3d": "3d"}
@@ -174,12 +176,16 @@ def test_frames_without_anything() -> None:
         assert all(curve.ap_r40 == 0 for curve in result.curves)
 
 
-def test_a_class_of_few_objects_cannot_reach_100() -> None:
-    """The documented limit: five perfect detections fill five of the 41 levels."""
-    lines = [truth(left=100 * i, x=6.0 * i) for i in range(5)]
-    curve = evaluate([objects(*lines)], [objects(*(found(line, 0.9) for line in lines))]).curve("Car", "3d", "easy")
-    assert curve.num_truth == 5
-    assert (curve.precision > 0).sum() == 5
+@pytest.mark.parametrize("count", [1, 5, 40, 41, 60])
+def test_a_class_of_few_objects_cannot_reach_100(count: int) -> None:
+    """The documented limit: perfect detections of n objects fill n of the 41 levels."""
+    lines = [truth(left=i, x=6.0 * i) for i in range(count)]
+    result = evaluate([objects(*lines)], [objects(*(found(line, 0.9) for line in lines))], ["Car"], ["3d"])
+    curve = result.curve("Car", "3d", "easy")
+    filled = min(count, RECALL_POINTS)
+    assert curve.num_truth == count
+    assert curve.ap_r40 == pytest.approx(100 * (filled - 1) / 40)
+    assert curve.ap_r11 == pytest.approx(100 * ((filled - 1) // 4 + 1) / 11)
 
 
 def test_calls_that_make_no_sense_are_refused() -> None:
@@ -189,8 +195,39 @@ def test_calls_that_make_no_sense_are_refused() -> None:
         evaluate([objects(truth())], [empty_objects(scored=True)] * 2)
     with pytest.raises(ValueError, match="no rules for Tram"):
         evaluate([objects(truth())], [empty_objects(scored=True)], ["Tram"])
-    with pytest.raises(ValueError, match="have no scores"):
+    with pytest.raises(ValueError, match="no metric depth"):
+        evaluate([objects(truth())], [empty_objects(scored=True)], ["Car"], ["depth"])
+    with pytest.raises(ValueError, match="frame 0 have no scores"):
         evaluate([objects(truth())], [objects(truth())])
+    broken = replace(objects(found(truth(), 0.5)), scores=np.array([np.nan]))
+    with pytest.raises(ValueError, match="score of frame 1 is not finite"):
+        evaluate([objects(truth())] * 2, [empty_objects(scored=True), broken])
+
+
+def test_upper_and_lower_case_are_one() -> None:
+    shouted = replace(objects(found(truth(), 0.9)), names=np.array(["CAR"]))
+    assert evaluate([objects(truth())], [shouted], ["Car"]).curve("Car", "3d", "easy").precision[0] == 1
+
+
+def test_thresholds_come_from_the_best_scores_and_counts_from_the_best_overlaps() -> None:
+    a, b = truth(), truth(left=400, x=6)
+    turned = found(truth(left=110), 0.9).split()  # overlaps a by 7/9, faces away
+    turned[3] = str(-1.5 + np.pi)
+    result = evaluate([objects(a, b)], [objects(" ".join(turned), found(a, 0.5), found(b, 0.5))], ["Car"])
+    # At 0.9 the turned one is all there is; at 0.5 the exact one takes its place, and it becomes a false alarm.
+    assert result.curve("Car", "bbox", "easy").precision[:3] == pytest.approx([1, 2 / 3, 0])
+    assert result.curve("Car", "aos", "easy").precision[:3] == pytest.approx([2 / 3, 2 / 3, 0])
+
+
+def test_table_and_dictionary_name_every_curve() -> None:
+    result = evaluate([objects(truth())], [objects(found(truth(), 0.9))], ["Car", "Truck"])
+    stated = result.as_dict()
+    assert len(stated) == len(result.curves)
+    assert stated["Car/3d@0.7/easy"] == {"AP_R40": 0.0, "AP_R11": pytest.approx(100 / 11), "num_truth": 1}
+    assert stated["Truck/bbox@0.5/hard"]["num_truth"] == 0
+    table = result.table()
+    for name in ("Car", "Truck", "bbox", "aos", "bev", "3d", "@0.50", "@0.70", "easy", "moderate", "hard", "9.09"):
+        assert name in table
 
 
 def test_thresholds_step_through_the_recalls() -> None:
@@ -204,59 +241,87 @@ def test_thresholds_step_through_the_recalls() -> None:
     assert len(score_thresholds(np.zeros(0), 100)) == 0
 
 
-def literal_curve(
-    frames: list[tuple[Objects, Objects]], name: str, metric: str, least: float, level: int
-) -> np.ndarray:
-    """The whole evaluation of one curve as the rules read, with lists and loops."""
-    from pointdet.boxes.overlap import bev_iou, iou_3d
+# The rules once more, from the benchmark's description: least overlaps in 2D, bird's eye and 3D, and what is neutral.
+LITERAL_RULES = {
+    "Car": ([{0.7}, {0.7, 0.5}, {0.7, 0.5}], ["Van"]),
+    "Pedestrian": ([{0.5}, {0.5, 0.25}, {0.5, 0.25}], ["Person_sitting"]),
+    "Cyclist": ([{0.5}, {0.5, 0.25}, {0.5, 0.25}], []),
+    "Van": ([{0.7}, {0.7, 0.5}, {0.7, 0.5}], []),
+    "Person_sitting": ([{0.5}, {0.5, 0.25}, {0.5, 0.25}], []),
+    "Truck": ([{0.7, 0.5}, {0.7, 0.5}, {0.7, 0.5}], []),
+}
 
-    def camera_boxes(items: Objects) -> np.ndarray:
+
+def literal_flags(labels: Objects, results: Objects, name: str, level: str) -> tuple[list[str], list[str]]:
+    height, occlusion, truncation = {"easy": (40, 0, 0.15), "moderate": (25, 1, 0.3), "hard": (25, 2, 0.5)}[level]
+    of_truth, of_found = [], []
+    for i, kind in enumerate(labels.names):
+        hard = labels.occluded[i] > occlusion or labels.truncated[i] > truncation
+        hard = hard or labels.bbox[i, 3] - labels.bbox[i, 1] <= height
+        if kind == name:
+            of_truth.append("ignored" if hard else "counts")
+        else:
+            of_truth.append("ignored" if kind in LITERAL_RULES[name][1] else "other")
+    for j, kind in enumerate(results.names):
+        small = results.bbox[j, 3] - results.bbox[j, 1] < height
+        of_found.append("ignored" if small else "counts" if kind == name else "other")
+    return of_truth, of_found
+
+
+def literal_overlaps(labels: Objects, results: Objects, metric: str) -> np.ndarray:
+    def upright(items: Objects) -> np.ndarray:
         h, w, length = items.dimensions.T
         x, y, z = items.location.T
         return np.column_stack([x, z, -(y - h / 2), length, w, h, -items.rotation_y])
 
+    if metric == "bbox":
+        return np.array([[image_iou(a, b) for b in results.bbox] for a in labels.bbox])
+    return (bev_iou if metric == "bev" else iou_3d)(upright(labels), upright(results))
+
+
+def literal_curves(
+    frames: list[tuple[Objects, Objects]], name: str, metric: str, least: float, level: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and orientation similarity of one curve as the rules read, with lists and loops."""
     prepared = []
     for labels, results in frames:
-        regions = labels.select(labels.names == "DontCare").bbox
-        labels = labels.select(labels.names != "DontCare")
-        if metric == "bbox":
-            overlap = np.array([[image_iou(a, b) for b in results.bbox] for a in labels.bbox])
-        else:
-            overlap = (bev_iou if metric == "bev" else iou_3d)(camera_boxes(labels), camera_boxes(results))
-        flags = truth_flags(labels, name, level), detection_flags(results, name, level)
-        prepared.append((overlap.reshape(len(labels), len(results)), *flags, results.scores, results.bbox, regions))
+        regions = [box for box, kind in zip(labels.bbox, labels.names, strict=True) if kind == "DontCare"]
+        labels = labels.select(np.array([kind != "DontCare" for kind in labels.names], dtype=bool))
+        flags = literal_flags(labels, results, name, level)
+        overlap = literal_overlaps(labels, results, metric).reshape(len(labels), len(results))
+        prepared.append((labels, results, overlap, *flags, regions))
     hits = []
-    for overlap, true_flags, det_flags, scores, _, _ in prepared:
-        free = set(range(len(scores)))
-        for i, flag in enumerate(true_flags):
-            able = [j for j in sorted(free) if det_flags[j] != -1 and overlap[i, j] > least]
-            if flag == -1 or not able:
+    for _, results, overlap, of_truth, of_found, _ in prepared:
+        free = [j for j in range(len(results)) if of_found[j] != "other"]
+        for i, flag in enumerate(of_truth):
+            able = [j for j in free if overlap[i, j] > least]
+            if flag == "other" or not able:
                 continue
-            best = max(able, key=lambda j: (scores[j], -j))
+            best = max(able, key=lambda j: results.scores[j])  # max takes the first of equals
             free.remove(best)
-            if flag == 0 and det_flags[best] == 0:
-                hits.append(scores[best])
-    count = sum(int((item[1] == 0).sum()) for item in prepared)
-    values = []
-    for threshold in score_thresholds(np.array(hits), count):
-        right = wrong = 0
-        for overlap, true_flags, det_flags, scores, boxes, regions in prepared:
-            free = {j for j in range(len(scores)) if scores[j] >= threshold and det_flags[j] != -1}
-            for i, flag in enumerate(true_flags):
-                able = [j for j in sorted(free) if overlap[i, j] > least]
-                if flag == -1 or not able:
+            if flag == of_found[best] == "counts":
+                hits.append(results.scores[best])
+    count = sum(item[3].count("counts") for item in prepared)
+    precision, similarity = np.zeros(RECALL_POINTS), np.zeros(RECALL_POINTS)
+    for t, threshold in enumerate(score_thresholds(np.array(hits), count)):
+        right = wrong = turned = 0.0
+        for labels, results, overlap, of_truth, of_found, regions in prepared:
+            free = [j for j in range(len(results)) if results.scores[j] >= threshold and of_found[j] != "other"]
+            for i, flag in enumerate(of_truth):
+                able = [j for j in free if overlap[i, j] > least]
+                if flag == "other" or not able:
                     continue
-                valid = [j for j in able if det_flags[j] == 0]
-                best = max(valid, key=lambda j: (overlap[i, j], -j)) if valid else able[0]
+                valid = [j for j in able if of_found[j] == "counts"]
+                best = max(valid, key=lambda j: overlap[i, j]) if valid else able[0]
                 free.remove(best)
-                right += flag == 0 and det_flags[best] == 0
+                if flag == of_found[best] == "counts":
+                    right += 1
+                    turned += (1 + np.cos(labels.alpha[i] - results.alpha[best])) / 2
             for j in free:
-                excused = metric == "bbox" and any(share_inside(boxes[j], region) > least for region in regions)
-                wrong += det_flags[j] == 0 and not excused
-        values.append(right / max(1, right + wrong))
-    full = np.zeros(RECALL_POINTS)
-    full[: len(values)] = values
-    return np.array([full[i:].max() for i in range(RECALL_POINTS)])
+                excused = metric == "bbox" and any(share_inside(results.bbox[j], region) > least for region in regions)
+                wrong += of_found[j] == "counts" and not excused
+        precision[t], similarity[t] = right / max(1, right + wrong), turned / max(1, right + wrong)
+    return tuple(np.array([values[i:].max() for i in range(RECALL_POINTS)]) for values in (precision, similarity))
 
 
 def image_shared(a: np.ndarray, b: np.ndarray) -> float:
@@ -288,6 +353,7 @@ def random_frame(g: np.random.Generator) -> tuple[Objects, Objects]:
         for _ in range(g.integers(0, 3)):
             words = line.split()
             words[0] = str(g.choice([words[0], *names]))
+            words[3] = str(round(float(g.uniform(-3, 3)), 2))
             words[4:8] = [str(round(float(word) + g.normal(0, 3), 1)) for word in words[4:8]]
             words[11:14] = [str(round(float(word) + g.normal(0, 0.15), 2)) for word in words[11:14]]
             # Few distinct scores: ties must be broken alike.
@@ -303,10 +369,20 @@ def random_frame(g: np.random.Generator) -> tuple[Objects, Objects]:
 def test_equals_the_literal_evaluation(seed: int) -> None:
     g = np.random.default_rng(seed)
     frames = [random_frame(g) for _ in range(4)]
-    result = evaluate([a for a, _ in frames], [b for _, b in frames], list(CLASS_RULES))
-    for curve in result.curves:
-        if curve.metric in METRICS:
-            twin = literal_curve(
-                frames, curve.class_name, curve.metric, curve.min_overlap, DIFFICULTIES.index(curve.difficulty)
-            )
-            np.testing.assert_allclose(curve.precision, twin, atol=1e-12, err_msg=str(curve))
+    result = evaluate([a for a, _ in frames], [b for _, b in frames], list(LITERAL_RULES))
+    ours = {(c.class_name, c.metric, c.min_overlap, c.difficulty): c for c in result.curves if c.metric != "aos"}
+    turned = {(c.class_name, "bbox", c.min_overlap, c.difficulty): c for c in result.curves if c.metric == "aos"}
+    expected = {
+        (name, metric, least, level)
+        for name, (overlaps, _) in LITERAL_RULES.items()
+        for metric, several in zip(("bbox", "bev", "3d"), overlaps, strict=True)
+        for least in several
+        for level in ("easy", "moderate", "hard")
+    }
+    assert set(ours) == expected
+    assert set(turned) == ({key for key in expected if key[1] == "bbox"} if any(len(b) for _, b in frames) else set())
+    for key, curve in ours.items():
+        precision, similarity = literal_curves(frames, *key)
+        np.testing.assert_allclose(curve.precision, precision, atol=1e-12, err_msg=str(key))
+        if key in turned:
+            np.testing.assert_allclose(turned[key].precision, similarity, atol=1e-12, err_msg=str(key))
