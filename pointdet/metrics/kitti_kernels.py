@@ -15,7 +15,7 @@ import math
 import numba
 import numpy as np
 
-from pointdet.boxes.overlap_kernels import intersection
+from pointdet.boxes.overlap_kernels import SCRATCH_ROWS, intersection
 
 
 @numba.njit(inline="always")
@@ -42,7 +42,7 @@ def image_overlaps(first, last, truth, found, truth_starts, found_starts, block_
 @numba.njit(cache=True, nogil=True)
 def box_overlaps(first, last, truth, found, truth_starts, found_starts, block_starts, bev, space):
     """Bird's-eye and 3D intersection over union; boxes are (x, z, l, w, angle, bottom y, h), y pointing down."""
-    one, two = np.empty((16, 2)), np.empty((16, 2))
+    one, two = np.empty((SCRATCH_ROWS, 2)), np.empty((SCRATCH_ROWS, 2))
     for f in range(first, last):
         at = block_starts[f]
         for i in range(truth_starts[f], truth_starts[f + 1]):

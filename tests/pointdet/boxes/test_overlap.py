@@ -135,6 +135,48 @@ def test_classes_do_not_suppress_each_other() -> None:
     assert rotated_nms(boxes, scores, 0.5).tolist() == [1]
 
 
+def test_thin_almost_parallel_boxes_equal_shapely() -> None:
+    """Corners that lie on the clipping lines but for rounding."""
+    a = np.array([[100.0, 0, 0, 4, 1e-9, 1, 0], [100, 0, 0, 4, 1.6, 1, 0.3], [100, 0, 0, 4, 1.6, 1, np.pi]])
+    b = a + np.array([0, 0, 0, 0, 0, 0, 1e-15])
+    twin = [[polygon(one).intersection(polygon(other)).area for other in b] for one in a]
+    ours = bev_intersection(a[:, [0, 1, 3, 4, 6]], b[:, [0, 1, 3, 4, 6]])
+    np.testing.assert_allclose(ours, twin, atol=1e-9)
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    a, b = (random_boxes(seed, 400)[:, [0, 1, 3, 4, 6]] for seed in (1, 2))
+    before = torch.get_num_threads()
+    try:
+        values = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            values.append(bev_intersection(a, b))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*values)
+
+
+def test_suppression_of_nothing_and_limits() -> None:
+    boxes = torch.from_numpy(random_boxes(3, 20))
+    scores = torch.from_numpy(np.random.default_rng(3).random(20))
+    assert rotated_nms(boxes[:0], scores[:0], 0.1).shape == (0,)
+    assert rotated_nms_per_class(boxes[:0], scores[:0], torch.zeros(0, dtype=torch.int64), {1: 0.1}).shape == (0,)
+    every = rotated_nms(boxes, scores, 0.3)
+    assert torch.equal(rotated_nms(boxes, scores, 0.3, max_post=2), every[:2])
+    assert rotated_nms(boxes, scores, 0.3, max_pre=1).tolist() == [int(scores.argmax())]
+    assert rotated_nms(boxes, scores, 0.3, max_post=0).shape == (0,)
+
+
+def test_equal_scores_keep_their_order() -> None:
+    boxes = torch.tensor([[0.0, 0, 0, 2, 2, 2, 0]]).repeat(3, 1) + torch.arange(3.0)[:, None] * torch.eye(7)[0] * 9
+    assert rotated_nms(boxes, torch.ones(3), 0.1).tolist() == [0, 1, 2]
+
+
 def test_shapes_that_do_not_agree_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected an array \[N, 5\], got \[10, 7\]"):
+        bev_intersection(np.zeros((10, 7)), np.zeros((10, 7)))
+    with pytest.raises(ValueError, match=r"expected an array \[N, 7\]"):
+        iou_3d(np.zeros((2, 7)), np.zeros(7))
     with pytest.raises(ValueError, match=r"expected boxes \[N, 7\]"):
         rotated_nms(torch.zeros(3, 5), torch.zeros(3), 0.1)
