@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,13 @@ def test_dont_care_regions_excuse_in_the_image_only() -> None:
     assert single([a, region], lines, metric="3d") == [0.5, 0.5, 0.5]
 
 
+@pytest.mark.parametrize(("width", "precision"), [(70, 0.5), (71, 1)])
+def test_a_dont_care_region_must_hold_more_than_the_threshold(width: int, precision: float) -> None:
+    a, other = truth(), truth(left=400, x=6, width=100)
+    region = f"DontCare -1 -1 -10 400 100 {400 + width} 300 -1 -1 -1 -1000 -1000 -1000 -10"
+    assert single([a, region], [found(a, 0.8), found(other, 0.9)], metric="bbox") == [precision] * 3
+
+
 def test_an_overlap_must_exceed_its_threshold() -> None:
     # 70 of 100 pixels shared exactly: 0.7 is not enough.
     a = truth(left=100, width=100, height=50)
@@ -195,6 +203,8 @@ def test_calls_that_make_no_sense_are_refused() -> None:
         evaluate([objects(truth())], [empty_objects(scored=True)] * 2)
     with pytest.raises(ValueError, match="no rules for Tram"):
         evaluate([objects(truth())], [empty_objects(scored=True)], ["Tram"])
+    with pytest.raises(ValueError, match="no metric 3D; there are bbox, bev, 3d"):
+        evaluate([objects(truth())], [empty_objects(scored=True)], metrics=["3D"])
     with pytest.raises(ValueError, match="no metric depth"):
         evaluate([objects(truth())], [empty_objects(scored=True)], ["Car"], ["depth"])
     with pytest.raises(ValueError, match="frame 0 have no scores"):
@@ -364,11 +374,24 @@ def random_frame(g: np.random.Generator) -> tuple[Objects, Objects]:
     return objects(*labels), objects(*results)
 
 
+def crowded_frame(g: np.random.Generator) -> tuple[Objects, Objects]:
+    """Few places, heights and scores: many candidates an object, equal overlaps and scores, small detections."""
+
+    def line(names: list[str]) -> str:
+        height = int(g.choice([24, 26, 39, 41]))
+        return truth(str(g.choice(names)), 100 + 4 * int(g.integers(0, 4)), 60, height, x=0.2 * int(g.integers(0, 4)))
+
+    labels = [line(["Car", "Car", "Van", "Pedestrian"]) for _ in range(g.integers(1, 6))]
+    results = [found(line(["Car", "Car", "Pedestrian"]), float(g.choice([0.3, 0.6, 0.9]))) for _ in range(9)]
+    return objects(*labels), objects(*results)
+
+
+@pytest.mark.parametrize("make", [random_frame, crowded_frame])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_equals_the_literal_evaluation(seed: int) -> None:
+def test_equals_the_literal_evaluation(make: Callable, seed: int) -> None:
     g = np.random.default_rng(seed)
-    frames = [random_frame(g) for _ in range(4)]
+    frames = [make(g) for _ in range(4)]
     result = evaluate([a for a, _ in frames], [b for _, b in frames], list(LITERAL_RULES))
     ours = {(c.class_name, c.metric, c.min_overlap, c.difficulty): c for c in result.curves if c.metric != "aos"}
     turned = {(c.class_name, "bbox", c.min_overlap, c.difficulty): c for c in result.curves if c.metric == "aos"}
