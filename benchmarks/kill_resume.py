@@ -2,8 +2,8 @@
 
     python -m benchmarks.kill_resume [--rounds 10] [--folder DIR]
 
-The real program (``pointdet.train``) on a few built-in scenes with a small model, two loader workers. Each round kills a
-fresh run with SIGKILL once, somewhere between its first step and its end, and continues it with ``--resume auto``.
+The real program (``pointdet.train``) on a few built-in scenes with a small model, two loader workers. Each round kills
+a fresh run with SIGKILL once, somewhere between its first step and its end, and continues it with ``--resume auto``.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def main() -> None:
         done.communicate()
         got = digest(output) if done.returncode == 0 else f"exit code {done.returncode}"
         equal += got == expected
+        verdict = "equal" if got == expected else "DIFFERENT"
         print(
-            f"killed after {after:4.1f} s with {left[:1] or 'no checkpoint'}: {got} {'equal' if got == expected else 'DIFFERENT'}"
+            f"killed after {after:4.1f} s, newest {left[0] if left else 'no checkpoint'}: {got} {verdict}", flush=True
         )
     print(f"{equal} of {arguments.rounds} equal")
 
