@@ -112,7 +112,9 @@ def fit(
             lr, momentum = one_cycle(step, total, max_lr=settings.max_lr, warm_share=settings.warm_share)
             set_cycle(optimizer, lr, momentum)
             begin, waited = time.perf_counter(), 0.0
+            statistics = [buffer.clone() for buffer in model.buffers()]
             losses: dict[str, float] = {}
+            seen: list[tuple[str, float]] = []
             for part in range(settings.accumulate):
                 mark = time.perf_counter()
                 batch = next(stream)
@@ -124,6 +126,7 @@ def fit(
                     fabric.backward(terms["loss"] / settings.accumulate)
                 for name, value in terms.items():
                     losses[name] = losses.get(name, 0.0) + value.item() / settings.accumulate
+                seen.append((_frame_ids(batch), terms["loss"].item()))
             clipped = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
             norm = float("nan") if clipped is None else clipped.item()
             if math.isfinite(norm) and math.isfinite(losses["loss"]):
@@ -131,24 +134,37 @@ def fit(
                 bad = 0
             else:
                 bad += 1
-                _report_bad(progress, batch, step, bad, settings.max_bad_steps)
+                # The forward pass has already put what is not finite into the running statistics of the norms.
+                for buffer, before in zip(model.buffers(), statistics, strict=True):
+                    buffer.copy_(before)
+                _report_bad(progress, seen, step, bad, settings.max_bad_steps)
             optimizer.zero_grad()
             done = step + 1
             progress.step(losses["loss"], lr, waited, time.perf_counter() - begin - waited)
             if run is not None and (done % settings.log_every == 0 or done == total):
                 run.log(done, lr=lr, grad_norm=norm, data_share=progress.data_share, **losses)
-            if (done % settings.checkpoint_every == 0 or done == total) and bad == 0:
-                hooks.save(done)
-            epochs_done = done / steps_per_epoch
-            if settings.validate_every and epochs_done % settings.validate_every == 0 and done < total:
-                hooks.validate(done)
-                model.train()
-    hooks.validate(total)
+            last = done == total
+            try:
+                if last or (settings.validate_every and done % (settings.validate_every * steps_per_epoch) == 0):
+                    hooks.validate(done)
+                    model.train()
+            finally:
+                # After the validation, so that the checkpoint knows the best score; but a validation that fails costs
+                # no steps.
+                if last or (done % settings.checkpoint_every == 0 and bad == 0):
+                    hooks.save(done)
+    if start_step == total:
+        hooks.validate(total)
 
 
-def _report_bad(progress: Progress, batch: Any, step: int, bad: int, limit: int) -> None:
-    frames = ", ".join(info.frame_id for info in getattr(batch, "frames", ())) or "unknown"
-    message = f"step {step}: the loss or its gradient is not finite (last batch: frames {frames}); step left out"
+def _frame_ids(batch: Any) -> str:
+    return ", ".join(info.frame_id for info in getattr(batch, "frames", ())) or "unknown"
+
+
+def _report_bad(progress: Progress, seen: list[tuple[str, float]], step: int, bad: int, limit: int) -> None:
+    # Where every loss is finite a gradient is not, and that cannot be told apart by batch.
+    suspects = [frames for frames, loss in seen if not math.isfinite(loss)] or [frames for frames, _ in seen]
+    message = f"step {step}: the loss or its gradient is not finite (frames {', '.join(suspects)}); step left out"
     if bad >= limit:
         raise NonFiniteLossError(f"{message}, {bad} in a row. Lower max_lr, or look at these frames.")
     progress.write(message)

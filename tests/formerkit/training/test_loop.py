@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +19,9 @@ from torch import nn
 from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints
 from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, NonFiniteLossError, TrainingSettings, fit
-from formerkit.training.optim import adam
+from formerkit.training.optim import adam, set_cycle
 from formerkit.training.run import Run
+from formerkit.training.schedule import one_cycle
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -65,37 +69,140 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(tmp_path: Path, workers:
     assert losses_only(resumed[2]) == losses_only(whole[2])
 
 
+@dataclass(frozen=True)
+class Info:
+    frame_id: str
+
+
+@dataclass(frozen=True)
+class FrozenBatch:
+    """A number as a batch, from a frame of that name."""
+
+    value: float
+
+    @property
+    def frames(self) -> tuple[Info]:
+        return (Info(f"frame {self.value}"),)
+
+
 class Fragile(nn.Module):
-    """Its loss is not finite for some batches."""
+    """Its loss is not finite for some batches, and its norm remembers them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
+        self.norm = nn.BatchNorm1d(1)
 
-    def forward(self, value: float) -> dict[str, torch.Tensor]:
-        return {"loss": (self.weight * value).sum()}
+    def forward(self, batch: FrozenBatch) -> dict[str, torch.Tensor]:
+        rows = self.weight * torch.tensor([[batch.value], [1.0]])
+        return {"loss": self.norm(rows).square().sum() + rows.sum()}
 
 
-def run_fragile(tmp_path: Path, values: list[float]) -> tuple[Fragile, list[int]]:
-    settings = TrainingSettings(
-        epochs=1, batch_size=1, accumulate=1, accelerator="cpu", devices=1, checkpoint_every=1, max_bad_steps=2
-    )
-    model, saved = Fragile(), []
+def run_fragile(
+    folder: Path,
+    values: list[float],
+    validate: Callable[[int], None] = lambda step: None,
+    save: Callable[[int], None] = lambda step: None,
+    **options: Any,
+) -> Fragile:
+    options = {"epochs": 1, "accumulate": 1, "checkpoint_every": 1, "validate_every": 0, "max_bad_steps": 2, **options}
+    settings = TrainingSettings(batch_size=1, accelerator="cpu", devices=1, log_every=1, **options)
+    model = Fragile()
     fabric = make_fabric(settings)
     wrapped, optimizer = fabric.setup(model, adam(model))
-    with Run(tmp_path) as run:
-        hooks = Hooks(validate=lambda step: None, save=saved.append)
-        fit(fabric, wrapped, optimizer, values, settings, run, hooks, seed=0, start_step=0, steps_per_epoch=len(values))
-    return model, saved
+    with Run(folder) as run:
+        fit(
+            fabric, wrapped, optimizer, [FrozenBatch(value) for value in values], settings, run,
+            Hooks(validate, save), seed=0, start_step=0,
+            steps_per_epoch=len(values) // settings.accumulate // settings.epochs,
+        )  # fmt: skip
+    return model
+
+
+NAN, INFINITE = float("nan"), float("inf")
 
 
 def test_a_bad_step_is_left_out_and_not_saved(tmp_path: Path, capsys) -> None:
-    model, saved = run_fragile(tmp_path, [1.0, float("nan"), 1.0, float("inf"), 1.0])
-    assert model.weight.isfinite().all()
+    saved: list[int] = []
+    model = run_fragile(tmp_path, [1.0, NAN, 1.0, INFINITE, 1.0], save=saved.append)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    assert model.norm.num_batches_tracked == 3
     assert saved == [1, 3, 5]
-    assert "step 1: the loss or its gradient is not finite" in capsys.readouterr().out
+    assert "step 1: the loss or its gradient is not finite (frames frame nan)" in capsys.readouterr().out
+
+
+def test_the_last_step_is_saved_even_if_it_was_left_out(tmp_path: Path) -> None:
+    saved: list[int] = []
+    model = run_fragile(tmp_path, [1.0, 1.0, NAN], save=saved.append)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    assert saved == [1, 2, 3]
+
+
+def test_of_accumulated_batches_the_bad_one_is_named(tmp_path: Path, capsys) -> None:
+    run_fragile(tmp_path, [1.0, 2.0, NAN, 3.0, 4.0, 5.0], accumulate=3)
+    assert "step 0: the loss or its gradient is not finite (frames frame nan);" in capsys.readouterr().out
 
 
 def test_bad_steps_in_a_row_end_the_run(tmp_path: Path) -> None:
-    with pytest.raises(NonFiniteLossError, match="2 in a row"):
-        run_fragile(tmp_path, [1.0, float("nan"), float("nan"), 1.0])
+    with pytest.raises(NonFiniteLossError, match=r"frame nan.*2 in a row"):
+        run_fragile(tmp_path, [1.0, NAN, NAN, 1.0])
+
+
+def test_a_checkpoint_comes_after_the_validation_of_its_step(tmp_path: Path) -> None:
+    """So that the best score in it is that of the weights in it, and resuming repeats no validation and misses none."""
+    calls: list[tuple[str, int]] = []
+    run_fragile(
+        tmp_path, [1.0] * 6, lambda step: calls.append(("validate", step)), lambda step: calls.append(("save", step)),
+        epochs=3, validate_every=1, checkpoint_every=4,
+    )  # fmt: skip
+    assert calls == [("validate", 2), ("validate", 4), ("save", 4), ("validate", 6), ("save", 6)]
+
+
+def test_a_validation_that_fails_costs_no_weights(tmp_path: Path) -> None:
+    def fail(step: int) -> None:
+        raise RuntimeError("no labels")
+
+    saved: list[int] = []
+    with pytest.raises(RuntimeError, match="no labels"):
+        run_fragile(tmp_path, [1.0] * 3, fail, saved.append, checkpoint_every=100)
+    assert saved == [3]
+
+
+class Rows(nn.Module):
+    """Mean squared error on rows: accumulated parts and one large batch have the same gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": 30 * (self.layer(rows) - rows.flip(1)).square().mean()}
+
+
+def _twin(rows: list[torch.Tensor], settings: TrainingSettings) -> Rows:
+    """The same training, written out in plain PyTorch."""
+    model = Rows()
+    optimizer = adam(model)
+    for step, part in enumerate(rows):
+        set_cycle(optimizer, *one_cycle(step, len(rows), max_lr=settings.max_lr))
+        optimizer.zero_grad()
+        model(part)["loss"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+    return model
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> None:
+    rows = [torch.randn(8, 3, generator=torch.Generator().manual_seed(i)) for i in range(10)]
+    settings = TrainingSettings(epochs=2, accumulate=accumulate, accelerator="cpu", devices=1, max_lr=0.1, clip_norm=1)
+    model, fabric = Rows(), make_fabric(settings)
+    wrapped, optimizer = fabric.setup(model, adam(model))
+    parts = [part for row in rows for part in row.chunk(accumulate)]
+    hooks = Hooks(lambda step: None, lambda step: None)
+    with Run(tmp_path) as run:
+        fit(fabric, wrapped, optimizer, parts, settings, run, hooks, seed=0, start_step=0, steps_per_epoch=5)
+    expected = _twin(rows, settings).state_dict()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
