@@ -18,7 +18,7 @@ _PACKAGES = ("formerkit", "torch", "numpy", "numba", "lightning-fabric", "jsonar
 
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)
@@ -50,25 +50,38 @@ class Run:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._path = self.folder / "metrics.csv"
-        self._keep_rows(-1 if resume_step is None else resume_step)
+        last_step = -1 if resume_step is None else resume_step
+        # What the last step has recorded is not recorded again: resuming a finished run repeats its validation.
+        self._recorded = {name for step, name, _ in self._keep_rows(last_step) if int(step) == last_step}
+        self._last_step = last_step
         self._file = open(self._path, "a", newline="", encoding="utf-8")  # noqa: SIM115  (closed by close)
-        self._csv = csv.writer(self._file)
-        self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=resume_step)
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        # TensorBoard hides what earlier sessions wrote from this step on. File names tell seconds only: a suffix keeps
+        # sessions apart that follow each other at once.
+        first = last_step + 1
+        self._tensorboard = SummaryWriter(
+            str(self.folder / "tensorboard"), purge_step=first, filename_suffix=f".from_{first}"
+        )
 
-    def _keep_rows(self, last_step: int) -> None:
+    def _keep_rows(self, last_step: int) -> list[list[str]]:
+        """Rewrite the metrics without the rows after ``last_step``; returns the rows that stay."""
         rows = []
         if self._path.exists() and last_step >= 0:
-            with open(self._path, newline="", encoding="utf-8") as file:
-                # A last line that a kill cut short has no value.
-                rows = [row for row in csv.reader(file) if len(row) == 3 and row[0].isdigit()]
+            # A last line without its end was cut short by a kill, perhaps in the middle of a number.
+            whole = self._path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+            rows = [row for row in csv.reader(whole.splitlines()) if len(row) == 3 and row[0].isdigit()]
+        rows = [row for row in rows if int(row[0]) <= last_step]
         with atomic_write(self._path, "w") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("step", "name", "value"))
-            writer.writerows(row for row in rows if int(row[0]) <= last_step)
+            writer.writerows(rows)
+        return rows
 
     def log(self, step: int, **values: float) -> None:
         """Record scalars after ``step`` steps."""
         for name, value in values.items():
+            if step == self._last_step and name in self._recorded:
+                continue
             self._csv.writerow((step, name, repr(float(value))))
             self._tensorboard.add_scalar(name, value, step)
         self._file.flush()
