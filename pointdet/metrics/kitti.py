@@ -85,10 +85,11 @@ class KittiResult:
         raise KeyError(f"no curve for {class_name}, {metric}, {difficulty}")
 
     def table(self) -> str:
-        """A text table: a row a class, metric and overlap, with R40 and R11 for each difficulty."""
+        """A text table: a row a class, metric and overlap, with R40, R11 and objects for each difficulty."""
+        levels = " ".join(f"{level:>8}" for level in DIFFICULTIES)
         lines = [
-            f"{'':<28}{'AP R40':^27}  {'AP R11':^27}",
-            f"{'':<28}" + ("  ".join(["    easy moderate     hard"] * 2)),
+            f"{'':<27}{'AP R40':>26}   {'AP R11':>26}   {'objects that count':>26}",
+            f"{'':<27}{levels}   {levels}   {levels}",
         ]
         rows: dict[tuple[str, str, float], dict[str, Curve]] = {}
         for curve in self.curves:
@@ -98,7 +99,8 @@ class KittiResult:
             ordered = [by_level[level] for level in DIFFICULTIES]
             r40 = " ".join(f"{curve.ap_r40:8.2f}" for curve in ordered)
             r11 = " ".join(f"{curve.ap_r11:8.2f}" for curve in ordered)
-            lines.append(f"{name:<15}{metric:<5}@{overlap:<6.2f} {r40}   {r11}")
+            counts = " ".join(f"{curve.num_truth:8d}" for curve in ordered)
+            lines.append(f"{name:<14} {metric:<4} @{overlap:<6.2f}{r40}   {r11}   {counts}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -194,6 +196,7 @@ class _Frames:
         self.regions, self.region_starts = every.select(apart), _starts_of(apart, starts)
         self.found, self.found_starts = _joined(found)
         self.scores = np.concatenate([_scores(objects, frame) for frame, objects in enumerate(found)])
+        self.share_in_regions = self._share_in_regions()
         # As the official tool: 2D detections state no angle (-10), and then there is no orientation score.
         self.oriented = len(self.found) > 0 and not bool((self.found.alpha == -10).any())
 
@@ -219,7 +222,7 @@ class _Frames:
         row, column = np.divmod(kept - block_starts[frame], np.diff(self.found_starts)[frame])
         return _Pairs(self.truth_starts[frame] + row, self.found_starts[frame] + column, blocks[kept])
 
-    def share_in_regions(self) -> np.ndarray:
+    def _share_in_regions(self) -> np.ndarray:
         """[D] largest share of each detection's image box in one DontCare region."""
         from pointdet.metrics import kitti_kernels as kernels
 
@@ -272,7 +275,7 @@ def _curves(frames: _Frames, pairs: _Pairs, name: str, metric: str, least: float
 
     may_be_wrong = of_found == COUNTS
     if metric == "bbox":  # a region has no place in space
-        may_be_wrong &= frames.share_in_regions() <= least
+        may_be_wrong &= frames.share_in_regions <= least
     counts = np.zeros((len(thresholds), 3))
     kernels.count_matches(
         thresholds, starts, pairs.found, pairs.overlap, of_truth, of_found, frames.scores, may_be_wrong,

@@ -238,6 +238,8 @@ def test_table_and_dictionary_name_every_curve() -> None:
     table = result.table()
     for name in ("Car", "Truck", "bbox", "aos", "bev", "3d", "@0.50", "@0.70", "easy", "moderate", "hard", "9.09"):
         assert name in table
+    counts = [line.split()[-3:] for line in table.splitlines()[2:]]
+    assert counts == [["1", "1", "1"]] * 6 + [["0", "0", "0"]] * (len(counts) - 6)  # Car: bbox, aos, two bev, two 3d
 
 
 def test_thresholds_step_through_the_recalls() -> None:
