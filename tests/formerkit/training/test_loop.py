@@ -180,29 +180,34 @@ class Rows(nn.Module):
         return {"loss": 30 * (self.layer(rows) - rows.flip(1)).square().mean()}
 
 
-def _twin(rows: list[torch.Tensor], settings: TrainingSettings) -> Rows:
-    """The same training, written out in plain PyTorch."""
-    model = Rows()
+def _twin(rows: list[torch.Tensor], settings: TrainingSettings) -> tuple[Rows, list[float]]:
+    """The same training, written out in plain PyTorch; and the gradients' norms before clipping."""
+    model, norms = Rows(), []
     optimizer = adam(model)
     for step, part in enumerate(rows):
         set_cycle(optimizer, *one_cycle(step, len(rows), max_lr=settings.max_lr))
         optimizer.zero_grad()
         model(part)["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        norms.append(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm).item())
         optimizer.step()
-    return model
+    return model, norms
 
 
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> None:
     rows = [torch.randn(8, 3, generator=torch.Generator().manual_seed(i)) for i in range(10)]
-    settings = TrainingSettings(epochs=2, accumulate=accumulate, accelerator="cpu", devices=1, max_lr=0.1, clip_norm=1)
+    settings = TrainingSettings(
+        epochs=2, accumulate=accumulate, accelerator="cpu", devices=1, max_lr=0.1, clip_norm=40.0, log_every=1
+    )
     model, fabric = Rows(), make_fabric(settings)
     wrapped, optimizer = fabric.setup(model, adam(model))
     parts = [part for row in rows for part in row.chunk(accumulate)]
     hooks = Hooks(lambda step: None, lambda step: None)
     with Run(tmp_path) as run:
         fit(fabric, wrapped, optimizer, parts, settings, run, hooks, seed=0, start_step=0, steps_per_epoch=5)
-    expected = _twin(rows, settings).state_dict()
+    expected, norms = _twin(rows, settings)
+    assert min(norms) < settings.clip_norm < max(norms)
+    table = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    assert [float(value) for _, name, value in table if name == "grad_norm"] == pytest.approx(norms, rel=1e-4)
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(value, expected.state_dict()[name], rtol=1e-4, atol=1e-5)

@@ -6,7 +6,6 @@ import csv
 import struct
 from pathlib import Path
 
-from formerkit.training.progress import Progress
 from formerkit.training.run import Run, environment
 
 
@@ -95,21 +94,3 @@ def test_a_new_run_in_an_old_folder_starts_anew(tmp_path: Path) -> None:
 
 def test_versions_are_recorded() -> None:
     assert environment()["versions"]["torch"]
-
-
-def test_progress_prints_lines_where_there_is_no_terminal(capsys) -> None:
-    with Progress(80, 0, terminal=False) as progress:
-        for _ in range(80):
-            progress.step(1.0, 1e-3, 0.25, 0.75)
-        progress.write("a word")
-    lines = capsys.readouterr().out.splitlines()
-    assert 35 <= len(lines) <= 45
-    assert "step 80/80 (100%), loss 1.000, lr 1.0e-03, data 25%, 0:00:00 left" in lines
-    assert lines[-1] == "a word"
-
-
-def test_progress_of_other_processes_is_silent(capsys) -> None:
-    with Progress(3, 0, enabled=False) as progress:
-        progress.step(1.0, 1e-3, 0.1, 0.1)
-        progress.write("a word")
-    assert capsys.readouterr().out == ""
