@@ -12,9 +12,18 @@ from formerdata.boxes import bev_corners
 
 from formerkit.io import atomic_write
 
-BACKGROUND, GRID, TEXT = "#0e1117", "#2a313c", "#c9d1d9"
-TRUE_COLOUR = "#f0f6fc"
-CLASS_COLOURS = ("#ff9f1c", "#2ec4b6", "#e056fd", "#9ccc65", "#ef5350", "#42a5f5")
+BACKGROUND, PANEL, GRID, TEXT, FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
+TRUE_COLOUR = "#f4f7fa"
+CLASS_COLOURS = ("#ffa62b", "#21d4b4", "#f062c0", "#b6e05a", "#ff6b5e", "#6aa8ff")
+# Points in cool greys, dark to light with height: the boxes own the colours.
+HEIGHT_COLOURS = ("#33465c", "#4d7299", "#86b4d8", "#e8f1f8")
+HEIGHTS = (-2.0, 1.0)
+"""Heights (m, sensor frame) of the first and the last of these colours: from KITTI's road to above a van."""
+OTHER_COLOUR = "#1f2933"
+
+_CELL = 0.05
+_DASHES = (0, (3, 2))
+_INCHES, _DPI = 9.6, 120
 
 
 def draw_frame(
@@ -26,87 +35,216 @@ def draw_frame(
     class_names: Sequence[str],
     *,
     true_boxes: np.ndarray | None = None,
+    other_points: np.ndarray | None = None,
     title: str = "",
     limits: tuple[float, float, float, float] = (0.0, -40.0, 70.4, 40.0),
 ) -> None:
     """Write a PNG: the scene from above, the sensor at the bottom, ahead upwards.
 
+    Detections are solid outlines in the colour of their class with an arrow to the front and the score; true boxes are
+    pale areas with dashed edges.
+
     Args:
         path: The picture.
-        points: [N, 3+] x, y, z. boxes: [K, 7] detections. scores: [K]. labels: [K], 1-based.
+        points: [N, 3+] x, y, z, m, LiDAR frame. boxes: [K, 7] detections. scores: [K]. labels: [K], 1-based.
         class_names: Of the labels.
         true_boxes: [M, 7], or None if unknown.
-        title: Shown above.
+        other_points: [P, 3+] points that the detector did not see (outside the camera's view); drawn faintly.
+        title: Shown above, before the counts.
         limits: (x, y) lower, (x, y) upper, m.
+
+    Raises:
+        ValueError: If boxes, scores and labels do not agree.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if boxes.shape != (len(scores), 7) or labels.shape != scores.shape:
+        shapes = f"{boxes.shape}, {scores.shape}, {labels.shape}"
+        raise ValueError(f"draw_frame: expected boxes [K, 7], scores [K] and labels [K], got {shapes}")
     x0, y0, x1, y1 = limits
     # The class API keeps matplotlib's global state out of it.
-    figure = Figure(figsize=(9.6, 9.6 * (x1 - x0) / (y1 - y0) + 0.9), dpi=110, facecolor=BACKGROUND)
+    figure = Figure(figsize=(_INCHES, 0.9 * _INCHES * (x1 - x0 + 2) / (y1 - y0) + 1.1), dpi=_DPI, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.05, 0.05, 0.9, 0.88), facecolor=BACKGROUND)
-    _rings(axes, max(x1, -y0, y1))
-    inside = (points[:, 0] > x0) & (points[:, 0] < x1) & (points[:, 1] > y0) & (points[:, 1] < y1)
-    seen = points[inside]
-    axes.scatter(-seen[:, 1], seen[:, 0], c=np.clip(seen[:, 2], -2.0, 1.0), s=0.5, cmap="viridis", linewidths=0)
+    height = figure.get_figheight()
+    axes = figure.add_axes((0.06, 0.5 / height, 0.9, 1 - 1.1 / height), facecolor=PANEL)
+    axes.imshow(
+        _raster(points, other_points, limits), extent=(-y1, -y0, x0, x1), origin="lower", interpolation="antialiased"
+    )
+    _rings(axes, limits)
     if true_boxes is not None:
-        _outlines(axes, true_boxes, TRUE_COLOUR, 0.9, "dashed")
-    used = []
-    for label, name in enumerate(class_names, start=1):
-        own = labels == label
-        colour = CLASS_COLOURS[(label - 1) % len(CLASS_COLOURS)]
-        used.append((colour, f"{name} ({int(own.sum())})"))
-        _outlines(axes, boxes[own], colour, 1.6, "solid")
-        for box, value in zip(boxes[own], scores[own], strict=True):
-            axes.text(
-                -box[1], box[0] + 0.5 * box[3] + 0.5, f"{value:.2f}",
-                color=colour, fontsize=7, ha="center", va="bottom", clip_on=True,
-            )  # fmt: skip
-    _legend(axes, used, None if true_boxes is None else len(true_boxes))
-    axes.plot(0, 0, marker="^", color=TEXT, markersize=8)
-    axes.set_xlim(-y1, -y0)
-    axes.set_ylim(x0 - 1.5, x1)
-    axes.set_aspect("equal")
-    axes.tick_params(colors=TEXT, labelsize=8)
-    for spine in axes.spines.values():
-        spine.set_color(GRID)
-    axes.set_xlabel("right, m", color=TEXT, fontsize=8)
-    axes.set_ylabel("ahead, m", color=TEXT, fontsize=8)
-    figure.suptitle(title, color=TEXT, fontsize=11, y=0.975)
+        _areas(axes, true_boxes)
+    if len(boxes):
+        colours = [_colour(label) for label in labels.tolist()]
+        _outlines(axes, boxes, colours)
+        metres_a_point = (y1 - y0) / (0.9 * _INCHES * 72)
+        _scores(axes, boxes, scores, colours, metres_a_point)
+    _legend(axes, class_names, labels, true_boxes)
+    _sensor(axes)
+    _frame(axes, limits)
+    counts = [f"{len(points):,} points", f"{len(boxes)} detections"]
+    counts += [] if true_boxes is None else [f"{len(true_boxes)} labelled"]
+    figure.text(0.06, 1 - 0.26 / height, title, color=TEXT, fontsize=13, weight="bold", va="center")
+    figure.text(0.96, 1 - 0.26 / height, "  ·  ".join(counts), color=FAINT, fontsize=9.5, va="center", ha="right")
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format="png", facecolor=BACKGROUND)
 
 
-def _rings(axes: Any, reach: float) -> None:
+def _colour(label: int) -> str:
+    return CLASS_COLOURS[(label - 1) % len(CLASS_COLOURS)]
+
+
+def _raster(points: np.ndarray, other: np.ndarray | None, limits: tuple[float, float, float, float]) -> np.ndarray:
+    """[H, W, 3] uint8 picture of the points, row 0 nearest, column 0 leftmost: quicker than a marker a point."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    x0, y0, x1, y1 = limits
+    shape = round((x1 - x0) / _CELL), round((y1 - y0) / _CELL)
+    image = np.empty((*shape, 3), dtype=np.uint8)
+    image[:] = _bytes(to_rgb(PANEL))
+    if other is not None:
+        _stamp(image, other, np.broadcast_to(_bytes(to_rgb(OTHER_COLOUR)), (len(other), 3)), limits)
+    points = points[np.argsort(points[:, 2])]  # the highest on top
+    share = (points[:, 2] - HEIGHTS[0]) / (HEIGHTS[1] - HEIGHTS[0])
+    colours = LinearSegmentedColormap.from_list("height", HEIGHT_COLOURS)(np.clip(share, 0, 1))
+    _stamp(image, points, _bytes(colours[:, :3]), limits)
+    return image
+
+
+def _bytes(colours: Any) -> np.ndarray:
+    return (255 * np.asarray(colours)).round().astype(np.uint8)
+
+
+def _stamp(
+    image: np.ndarray, points: np.ndarray, colours: np.ndarray, limits: tuple[float, float, float, float]
+) -> None:
+    """Paint each point as a square of two to four cells: larger far away, where points are few."""
+    x0, _, _, y1 = limits
+    rows = np.floor((points[:, 0] - x0) / _CELL).astype(np.int64)
+    columns = np.floor((y1 - points[:, 1]) / _CELL).astype(np.int64)
+    sizes = np.clip(np.hypot(points[:, 0], points[:, 1]) // 18 + 2, 2, 4)
+    for i in range(4):
+        for j in range(4):
+            r, c = rows + i, columns + j
+            kept = (sizes > max(i, j)) & (r >= 0) & (r < image.shape[0]) & (c >= 0) & (c < image.shape[1])
+            image[r[kept], c[kept]] = colours[kept]
+
+
+def _rings(axes: Any, limits: tuple[float, float, float, float]) -> None:
+    """Circles every ten metres, named where they cross a ray that stays inside the picture."""
     from matplotlib.patches import Circle
 
-    for radius in range(10, int(reach * 1.3) + 1, 10):
-        axes.add_patch(Circle((0, 0), radius, fill=False, color=GRID, linewidth=0.7))
-        axes.text(0, radius, f"{radius} m", color="#6e7681", fontsize=7, ha="center", va="center", clip_on=True)
+    x0, y0, x1, y1 = limits
+    angle = 0.9 * np.arctan2(y1, x1)
+    for radius in range(10, int(np.hypot(x1, max(y1, -y0))) + 1, 10):
+        axes.add_patch(Circle((0, 0), radius, fill=False, color=GRID, linewidth=0.8, zorder=1))
+        x, y = radius * np.cos(angle), radius * np.sin(angle)
+        if x0 < x < x1 and y0 < y < y1:
+            axes.text(
+                -y, x, f"{radius} m", color=FAINT, fontsize=7.5, ha="center", va="center",
+                rotation=np.rad2deg(angle), zorder=2,
+            )  # fmt: skip
 
 
-def _outlines(axes: Any, boxes: np.ndarray, colour: str, width: float, style: str) -> None:
-    """Ground plans, with a tick from the centre to the front."""
-    from matplotlib.collections import LineCollection
+def _on_picture(xy: np.ndarray) -> np.ndarray:
+    """Points of the ground [..., 2] (ahead, left) as (right, ahead)."""
+    return np.stack([-xy[..., 1], xy[..., 0]], axis=-1)
+
+
+def _ground_plans(boxes: np.ndarray, reach: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Corners [N, 4, 2]; and N outlines, then N lines from the centres to ``reach`` m past the fronts."""
+    corners = _on_picture(bev_corners(boxes))
+    ahead = np.column_stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])])
+    tips = boxes[:, :2] + ahead * (boxes[:, 3:4] / 2 + reach)
+    return corners, [
+        *np.concatenate([corners, corners[:, :1]], axis=1),
+        *_on_picture(np.stack([boxes[:, :2], tips], 1)),
+    ]
+
+
+def _areas(axes: Any, boxes: np.ndarray) -> None:
+    """True boxes."""
+    from matplotlib.collections import LineCollection, PolyCollection
 
     if len(boxes) == 0:
         return
-    corners = bev_corners(boxes)
-    loops = np.concatenate([corners, corners[:, :1]], axis=1)
-    front = corners[:, :2].mean(1)
-    ticks = np.stack([boxes[:, :2], front], axis=1)
-    lines = [np.column_stack([-line[:, 1], line[:, 0]]) for line in (*loops, *ticks)]
-    axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, linestyles=style))
+    corners, lines = _ground_plans(boxes, reach=0.0)
+    axes.add_collection(PolyCollection(list(corners), facecolors=TRUE_COLOUR, alpha=0.16, zorder=3))
+    style: dict[str, Any] = {"colors": TRUE_COLOUR, "linewidths": 1.0, "linestyles": _DASHES, "zorder": 4}
+    axes.add_collection(LineCollection(lines, **style))
 
 
-def _legend(axes: Any, used: list[tuple[str, str]], num_true: int | None) -> None:
+def _halo(width: float) -> list[Any]:
+    """A dark rim that keeps lines and letters apart from what lies under them."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground=PANEL)]
+
+
+def _outlines(axes: Any, boxes: np.ndarray, colours: list[str]) -> None:
+    """Detections."""
+    from matplotlib.collections import LineCollection
+
+    _, lines = _ground_plans(boxes, reach=0.7)
+    drawn = LineCollection(lines, colors=colours * 2, linewidths=1.5, capstyle="round", zorder=5)
+    drawn.set_path_effects(_halo(2.6))
+    axes.add_collection(drawn)
+
+
+def _scores(axes: Any, boxes: np.ndarray, scores: np.ndarray, colours: list[str], metres_a_point: float) -> None:
+    """A number beside each box, on the side where least is in its way."""
+    corners = _on_picture(bev_corners(boxes))
+    taken = [np.concatenate([corner.min(0), corner.max(0)]) for corner in corners]
+    size = np.array([17.0, 7.5]) * metres_a_point  # of four characters, 7.5 points high
+    for i, score in enumerate(scores):
+        middle, half = (taken[i][:2] + taken[i][2:]) / 2, (taken[i][2:] - taken[i][:2]) / 2
+        shifts = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, 1], [1, -1], [-1, -1]])
+        places = middle + shifts * (half + size / 2 + 2 * metres_a_point)
+        others = np.array(taken[:i] + taken[i + 1 :]).reshape(-1, 4)
+        covered = [_shared(np.concatenate([place - size / 2, place + size / 2]), others) for place in places]
+        place = places[int(np.argmin(covered))]
+        taken.append(np.concatenate([place - size / 2, place + size / 2]))
+        axes.text(
+            *place, f"{score:.2f}", color=colours[i], fontsize=7.5, ha="center", va="center",
+            clip_on=True, path_effects=_halo(2.2), zorder=6,
+        )  # fmt: skip
+
+
+def _shared(one: np.ndarray, others: np.ndarray) -> float:
+    """Area that the upright rectangle [4] (lower corner, upper corner) shares with others [N, 4], in sum."""
+    sides = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+    return float(np.clip(sides, 0, None).prod(1).sum())
+
+
+def _legend(axes: Any, class_names: Sequence[str], labels: np.ndarray, true_boxes: np.ndarray | None) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    handles = [Line2D([], [], color=colour, linewidth=2, label=text) for colour, text in used]
-    if num_true is not None:
-        handles.append(Line2D([], [], color=TRUE_COLOUR, linestyle="dashed", label=f"labelled ({num_true})"))
-    legend = axes.legend(handles=handles, loc="upper right", fontsize=8, facecolor=BACKGROUND, edgecolor=GRID)
-    for text in legend.get_texts():
-        text.set_color(TEXT)
+    handles: list[Any] = [
+        Line2D([], [], color=_colour(label), linewidth=2, label=f"{name}  {int((labels == label).sum())}")
+        for label, name in enumerate(class_names, start=1)
+    ]
+    if true_boxes is not None:
+        pale: dict[str, Any] = {"facecolor": (1.0, 1.0, 1.0, 0.16), "edgecolor": TRUE_COLOUR, "linestyle": _DASHES}
+        handles.append(Patch(label=f"labelled  {len(true_boxes)}", **pale))
+    legend = axes.legend(
+        handles=handles, loc="upper right", fontsize=9, labelcolor=TEXT, facecolor=PANEL, edgecolor=GRID,
+        framealpha=0.9, borderpad=0.7, labelspacing=0.5,
+    )  # fmt: skip
+    legend.set_zorder(8)
+
+
+def _sensor(axes: Any) -> None:
+    axes.plot(0, 0, marker="^", color=TEXT, markersize=9, markeredgecolor=PANEL, clip_on=False, zorder=7)
+
+
+def _frame(axes: Any, limits: tuple[float, float, float, float]) -> None:
+    x0, y0, x1, y1 = limits
+    axes.set_xlim(-y1, -y0)
+    axes.set_ylim(x0 - 2, x1)
+    axes.set_aspect("equal")
+    axes.tick_params(colors=FAINT, labelsize=8, color=GRID)
+    for spine in axes.spines.values():
+        spine.set_color(GRID)
+    axes.set_xlabel("right, m", color=FAINT, fontsize=8.5)
+    axes.set_ylabel("ahead, m", color=FAINT, fontsize=8.5)
