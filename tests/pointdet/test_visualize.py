@@ -58,7 +58,7 @@ def test_points_and_boxes_lie_where_they_are(tmp_path: Path, x: float, y: float)
     )
 
     draw_frame(tmp_path / "outside.png", nothing, *NONE, NAMES, other_points=cluster(x, y), limits=LIMITS)
-    assert centre_near(picture(tmp_path / "outside.png"), OTHER_COLOUR, x, y, tolerance=3) == pytest.approx(
+    assert centre_near(picture(tmp_path / "outside.png"), OTHER_COLOUR, x, y, tolerance=3, reach=2.0) == pytest.approx(
         (x, y), abs=0.3
     )
 
