@@ -112,15 +112,15 @@ def count_matches(
     taken_at = np.full(len(scores), -1)  # the threshold at which a detection was last taken
     for t in range(len(thresholds)):
         for i in range(len(starts) - 1):
-            best, most, best_is_ignored = -1, 0.0, False
+            best, most = -1, 0.0  # ``most`` stays 0 beside an ignored detection: any that counts replaces it
             for k in range(starts[i], starts[i + 1]):
                 j = pair_found[k]
                 if taken_at[j] == t or scores[j] < thresholds[t]:
                     continue
-                if found_flags[j] == 0 and (best_is_ignored or pair_overlap[k] > most):
-                    best, most, best_is_ignored = j, pair_overlap[k], False
+                if found_flags[j] == 0 and pair_overlap[k] > most:
+                    best, most = j, pair_overlap[k]
                 elif found_flags[j] == 1 and best < 0:
-                    best, best_is_ignored = j, True
+                    best = j
             if best < 0:
                 continue
             taken_at[best] = t

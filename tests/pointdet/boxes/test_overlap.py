@@ -168,6 +168,13 @@ def test_suppression_of_nothing_and_limits() -> None:
     assert rotated_nms(boxes, scores, 0.3, max_post=0).shape == (0,)
 
 
+def test_only_more_than_the_threshold_suppresses() -> None:
+    boxes = torch.tensor([[0.0, 0, 0, 2, 2, 2, 0], [0, 0, 0, 1, 1, 2, 0]])  # they share exactly 1/4
+    scores = torch.tensor([0.9, 0.8])
+    assert rotated_nms(boxes, scores, 0.25).tolist() == [0, 1]
+    assert rotated_nms(boxes, scores, 0.249).tolist() == [0]
+
+
 def test_equal_scores_keep_their_order() -> None:
     boxes = torch.tensor([[0.0, 0, 0, 2, 2, 2, 0]]).repeat(3, 1) + torch.arange(3.0)[:, None] * torch.eye(7)[0] * 9
     assert rotated_nms(boxes, torch.ones(3), 0.1).tolist() == [0, 1, 2]

@@ -171,6 +171,8 @@ def test_orientation_is_scored_where_detections_state_it() -> None:
     half_turned[3] = "-10"
     with pytest.raises(KeyError):
         evaluate([objects(a)], [objects(" ".join(half_turned))], ["Car"]).curve("Car", "aos", "easy")
+    with pytest.raises(KeyError):  # one without an angle among others is enough
+        evaluate([objects(a)], [objects(found(a, 0.9), " ".join(half_turned))], ["Car"]).curve("Car", "aos", "easy")
 
 
 def test_frames_without_anything() -> None:
