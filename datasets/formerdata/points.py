@@ -17,6 +17,7 @@ def read_points(path: str | os.PathLike[str]) -> np.ndarray:
     """[N, 4] float32 x, y, z (m), intensity (0 where the file has none).
 
     ``.bin`` is KITTI's Velodyne form, ``.npy`` an array of three or four columns; ``.pcd`` and ``.ply`` need Open3D.
+    Rows of NaN coordinates in a ``.pcd`` are left out: that is how organised clouds mark rays without an echo.
 
     Raises:
         DataError: If the file is absent, malformed, of another kind, or holds values that are not finite.
@@ -49,8 +50,10 @@ def _with_intensity(xyz: np.ndarray, intensity: np.ndarray | None) -> np.ndarray
 
 def _from_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except ValueError as error:
+        with open(path, "rb") as file:
+            # Unlike np.load it takes nothing but a single plain array: no archive, no pickle.
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
         raise DataError(path, f"not a plain array ({error})", expected="an array of numbers") from error
     if array.ndim != 2 or array.shape[1] not in (3, 4) or array.dtype.kind not in "fiu":
         raise DataError(path, f"shape {array.shape}, type {array.dtype}", expected="numbers, [N, 3] or [N, 4]")
@@ -64,4 +67,5 @@ def _from_open3d(path: Path) -> np.ndarray:
         raise DataError(path, "no points could be read")
     names = [name for name in ("intensity", "intensities", "reflectance") if name in cloud.point]
     intensity = cloud.point[names[0]].numpy()[:, 0] if names else None
-    return _with_intensity(cloud.point.positions.numpy(), intensity)
+    points = _with_intensity(cloud.point.positions.numpy(), intensity)
+    return points[~np.isnan(points[:, :3]).all(axis=1)] if path.suffix == ".pcd" else points
