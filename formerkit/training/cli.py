@@ -6,12 +6,14 @@ is no real data and a built-in source takes its place. It is merged between the 
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentError
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
@@ -21,12 +23,26 @@ from formerkit.io import ConfigError
 BUILTIN = "builtin"
 
 
+_ALONE = ("--help", "-h", "--print_config")
+"""Options that take no value; all others take one."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML as data, and ``1e-5`` a number (PyYAML takes it for a word)."""
+    """YAML as data: ``1e-5`` is a number (PyYAML takes it for a word), a date is a word, a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if first := lines.get(key.value):
+                raise yaml.YAMLError(f"line {line}: key '{key.value}' stands already in line {first}")
+            lines[key.value] = line
+        return super().construct_mapping(node, deep)
 
 
+_OWN = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OWN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -40,14 +56,17 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     """Read a configuration file.
 
     Raises:
-        ConfigError: If it is absent or not a mapping.
+        ConfigError: If it is absent, not YAML, holds a key twice or itself, or is not a mapping.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        dict(_flat({"": content}))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML ({error})") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: not YAML that can be used (an alias refers to what it stands in)") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping of sections, got {type(content).__name__}")
     return content
@@ -74,37 +93,60 @@ def parse_program(
 
     Raises:
         ConfigError: On an unknown key, with the nearest known one, or an impossible value.
+        SystemExit: After ``--help`` or ``--print_config`` (of the merged configuration).
     """
-    path, rest = _split_config(argv)
+    path, words = _split_config(argv)
     parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, usage=f"{prog} CONFIG [options]")
-    parser.add_argument("--config", action=ActionConfigFile, help="configuration file; may also come first, bare")
+    parser.add_argument("--config", action=ActionConfigFile, help="configuration file; may also stand bare")
     build(parser)
-    content = load_yaml(path) if path else {}
-    builtin = content.pop(BUILTIN, None) or {}
     known = _known_keys(parser)
-    _refuse_unknown(content, known, path)
-    _refuse_unknown(builtin, known, f"{path}, section {BUILTIN}")
-    _refuse_unknown_options(rest, known)
-    config = _parse(parser, content, rest, path)
-    if not needs_builtin(config):
-        return config, {}
-    return _parse(parser, _merged(content, builtin), rest, path), dict(_flat(builtin))
+    content = load_yaml(path) if path else {}
+    builtin = content.pop(BUILTIN, None)
+    builtin = {} if builtin is None else builtin
+    # One by one, so that an error names its source.
+    for part, source in ((content, f"{path}"), (builtin, f"{path}, section {BUILTIN}")):
+        _check_section(part, known, source)
+        _parse(parser, part, [], source)
+    _check_options(words, known)
+    config = _parse(parser, content, [word for word in words if not _is_print(word)], "command line")
+    applied = builtin if needs_builtin(config) else {}
+    config = _parse(parser, _merged(content, applied), words, "command line")
+    return config, dict(_flat(applied))
+
+
+def _is_print(word: str) -> bool:
+    return word.split("=", 1)[0] == "--print_config"
 
 
 def _split_config(argv: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The configuration file, if the first word is one, and the other words."""
-    if argv and not argv[0].startswith("-"):
-        return argv[0], list(argv[1:])
-    return None, list(argv)
+    """The configuration file, wherever it stands, and the other words."""
+    paths: list[str] = []
+    words: list[str] = []
+    queue = list(argv)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("-"):
+            paths.append(word)
+        elif word.startswith("--config="):
+            paths.append(word.split("=", 1)[1])
+        elif word == "--config" and queue:
+            paths.append(queue.pop(0))
+        else:
+            words.append(word)
+            if queue and "=" not in word and word not in _ALONE and not queue[0].startswith("--"):
+                words.append(queue.pop(0))
+    if len(paths) > 1:
+        raise ConfigError(f"command line: one configuration file is expected, got {' and '.join(paths)}")
+    return (paths[0] if paths else None), words
 
 
-def _parse(parser: ArgumentParser, content: dict[str, Any], rest: Sequence[str], path: str | None) -> Namespace:
-    from argparse import ArgumentError
-
+def _parse(parser: ArgumentParser, content: dict[str, Any], words: Sequence[str], source: str) -> Namespace:
     try:
-        return parser.parse_args(["--config", json.dumps(content), *rest])
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path or 'command line'}: {error}") from error
+        # In flow style, on one line: a text of several lines would be looked for as a file first.
+        text = yaml.safe_dump(content, default_flow_style=True, width=float("inf"))
+        return parser.parse_args(["--config", text, *words])
+    except (ArgumentError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{source}: {' '.join(str(error).split())}") from error
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -124,38 +166,53 @@ def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _known_keys(parser: ArgumentParser) -> dict[str, bool]:
-    """Dotted names of all options, and whether more names may follow (mappings and optional groups)."""
-    keys = {}
-    for action in parser._actions:
-        if action.option_strings and action.dest not in ("help", "config", "print_config", "print_shtab"):
-            text = str(getattr(action, "_typehint", ""))
-            keys[action.dest] = "Mapping" in text or "dict" in text.lower() or "None" in text or "Union" in text
+    """Dotted names of all settings, and whether names that nobody can list may follow (a mapping's keys)."""
+    keys: dict[str, bool] = {}
+    for action in parser._actions:  # there is no public list
+        hint = getattr(action, "_typehint", None)
+        if hint is not None:
+            keys.update(_keys_of(action.dest, hint))
     return keys
 
 
-def _refuse_unknown(content: dict[str, Any], known: dict[str, bool], source: str | None) -> None:
-    for key, _ in _flat(content):
-        if not _is_known(key, known):
+def _keys_of(name: str, hint: Any) -> Iterator[tuple[str, bool]]:
+    """The setting itself and, where it may be a dataclass (``Flip | None``, say), that one's fields."""
+    choices = [choice for choice in (get_args(hint) or (hint,)) if choice is not NoneType]
+    groups = [choice for choice in choices if dataclasses.is_dataclass(choice)]
+    is_mapping = any(get_origin(choice) in (dict, Mapping) for choice in (hint, *choices))
+    yield name, is_mapping
+    for group in () if is_mapping else groups:
+        hints = get_type_hints(group)
+        for field in dataclasses.fields(group):
+            yield from _keys_of(f"{name}.{field.name}", hints[field.name])
+
+
+def _check_section(content: Any, known: dict[str, bool], source: str) -> None:
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: expected a mapping of sections, got {content!r}")
+    for key, value in _flat(content):
+        if key in known or any(is_open and key.startswith(f"{name}.") for name, is_open in known.items()):
+            continue
+        if not any(name.startswith(f"{key}.") for name in known):
             raise ConfigError(f"{source}: unknown key '{key}'{_nearest(key, known)}")
+        if value != {}:
+            raise ConfigError(f"{source}: '{key}' is a section: expected a mapping of its keys, got {value!r}")
 
 
-def _refuse_unknown_options(words: Sequence[str], known: dict[str, bool]) -> None:
+def _check_options(words: Sequence[str], known: dict[str, bool]) -> None:
     for word in words:
-        if word.startswith("--"):
-            key = word[2:].split("=", 1)[0]
-            if key not in ("help", "config", "print_config") and not _is_known(key, known):
-                raise ConfigError(f"command line: unknown option '--{key}'{_nearest(key, known)}")
-
-
-def _is_known(key: str, known: dict[str, bool]) -> bool:
-    if key in known or any(name.startswith(f"{key}.") for name in known):
-        return True
-    return any(opens and key.startswith(f"{name}.") for name, opens in known.items())
+        if not word.startswith("--") or word in _ALONE or _is_print(word):
+            continue
+        key = word[2:].split("=", 1)[0]
+        if key in known or any(is_open and key.startswith(f"{name}.") for name, is_open in known.items()):
+            continue
+        if any(name.startswith(f"{key}.") for name in known):
+            raise ConfigError(f"command line: '--{key}' is a section: set its keys, '--{key}.NAME VALUE'")
+        raise ConfigError(f"command line: unknown option '--{key}'{_nearest(key, known)}")
 
 
 def _nearest(key: str, known: dict[str, bool]) -> str:
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not close:
-        # The right name in the wrong section.
-        close = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]][:1]
+    """The known name that is most alike; the right word in the wrong section comes first."""
+    same_word = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+    close = difflib.get_close_matches(key, same_word or known, n=1, cutoff=0.0 if same_word else 0.5)
     return f"; did you mean '{close[0]}'?" if close else ""

@@ -100,6 +100,20 @@ def test_the_builtin_section_stands_between(config: Path) -> None:
             r"section builtin: unknown key 'training\.max_rl'; did you mean 'training\.max_lr'",
         ),
         ("training: {epochs: many}", r"c\.yaml: .*epochs"),
+        ("training: 5", r"'training' is a section: expected a mapping of its keys, got 5"),
+        ("training:", r"'training' is a section: expected a mapping of its keys, got None"),
+        ("builtin: 3", r"section builtin: expected a mapping of sections, got 3"),
+        ("builtin: {training: {epochs: many}}", r"c\.yaml, section builtin: .*training\.epochs.*many"),
+        ("seed: 1\ntraining: {epochs: 3}\nseed: 2", r"line 3: key 'seed' stands already in line 1"),
+        ("data: {inner: {rat: 3}}", r"unknown key 'data\.inner\.rat'; did you mean 'data\.inner\.rate'\?"),
+        (
+            "data: {inner: {class_path: os.system, init_args: {command: 'true'}}}",
+            r"unknown key 'data\.inner\.class_path'",
+        ),
+        ("class_path: os.system", r"unknown key 'class_path'"),
+        ("data: &x {root: *x}", r"c\.yaml: not YAML"),
+        ("training: {epochs: 2024-01-01}", r"epochs.*2024-01-01"),
+        ("", r"expected a mapping of sections, got NoneType"),
         ("- a\n- b", r"expected a mapping of sections, got list"),
         ("a: [", r"not YAML"),
     ],
@@ -116,7 +130,13 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, message: str) -> Non
     [
         ("--training.epoch=3", r"unknown option '--training\.epoch'; did you mean 'training\.epochs'"),
         ("--data.rot=x", r"unknown option '--data\.rot'; did you mean 'data\.root'"),
-        ("--training.epochs=x", "epochs"),
+        ("--training.epochs=x", r"^command line: .*epochs.*int.*x$"),
+        ("--data.inner.rat=1", r"unknown option '--data\.inner\.rat'; did you mean 'data\.inner\.rate'"),
+        ("--max_lr=1", r"unknown option '--max_lr'; did you mean 'training\.max_lr'"),
+        ("--training.epochs", "expected one argument"),
+        ("--training=5", r"'--training' is a section"),
+        ("--zzzzzz=1", r"unknown option '--zzzzzz'$"),
+        ("other.yaml", r"one configuration file is expected, got .*c\.yaml and other\.yaml"),
     ],
 )
 def test_what_the_command_line_may_not_say(config: Path, option: str, message: str) -> None:
@@ -134,8 +154,78 @@ def test_yaml_is_data(tmp_path: Path) -> None:
     path.write_text("a: !!python/object/apply:os.system ['true']")
     with pytest.raises(ConfigError, match="not YAML"):
         load_yaml(path)
-    path.write_text("a: 1e-5\nb: 1.5\nc: 3\nd: '1e-5'\ne: -2.5E3\nf: 1_000\ng: off")
+    path.write_text("a: 1e-5\nb: 1.5\nc: 3\nd: '1e-5'\ne: -2.5E3\nf: 2024-01-01")
     values = load_yaml(path)
     assert values["a"] == 1e-5
     assert values["e"] == -2500.0
-    assert [type(values[key]) for key in "abcd"] == [float, float, int, str]
+    assert [type(values[key]) for key in "abcdf"] == [float, float, int, str, str]
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(b"seed: \xff")
+    with pytest.raises(ConfigError, match=r"c\.yaml: not YAML"):
+        load_yaml(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_yaml(tmp_path)
+
+
+def test_the_file_may_stand_anywhere(config: Path) -> None:
+    expected, _ = parse(str(config), "--training.epochs", "7", "--seed", "-3")
+    for words in (
+        ("--training.epochs", "7", str(config), "--seed", "-3"),
+        ("--training.epochs=7", "--seed=-3", str(config)),
+        ("--seed=-3", "--config", str(config), "--training.epochs=7"),
+        (f"--config={config}", "--training.epochs=7", "--seed", "-3"),
+    ):
+        parsed, _ = parse(*words)
+        assert parsed.training == expected.training
+        assert parsed.data == expected.data
+        assert parsed.seed == -3
+
+
+def test_an_optional_group_can_be_switched_off_and_a_mapping_s_entry_set(config: Path) -> None:
+    assert parse(str(config), "--data.inner", "null")[0].data.inner is None
+    assert parse(str(config), "--data.inner.counts.Car", "9")[0].data.inner.counts == {"Car": 9}
+
+
+def test_no_file_means_the_defaults() -> None:
+    parsed, builtin = parse(real=False)
+    assert (parsed.seed, parsed.training.epochs, builtin) == (0, 80, {})
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1E-5", "1.5e3", "-2", ".5", ".inf", "1_000.5"])
+def test_numbers_mean_the_same_in_the_file_and_on_the_command_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"training: {{max_lr: {text}}}")
+    value = parse(str(path))[0].training.max_lr
+    assert value == float(text.replace(".inf", "inf"))
+    if "_" not in text:
+        path.write_text("{}")
+        assert parse(str(path), f"--training.max_lr={text}")[0].training.max_lr == value
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_the_printed_configuration_is_merged_and_can_be_read_again(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], real: bool
+) -> None:
+    words = (str(config), "--data.inner.rate=1e-7")
+    with pytest.raises(SystemExit) as done:
+        parse(*words, "--print_config", "--seed", "4", real=real)
+    assert done.value.code == 0
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(capsys.readouterr().out)
+    again, _ = parse(str(printed))
+    expected, _ = parse(*words, "--seed", "4", real=real)
+    assert expected.training.epochs == (5 if real else 2)
+    assert (again.seed, again.data, again.training) == (4, expected.data, expected.training)
+
+
+def test_help_lists_names_types_meanings_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        parse("--help")
+    assert done.value.code == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "p CONFIG [options]" in out
+    assert "--training.epochs EPOCHS How many. (type: int, default: 80)" in out
+    assert "--training.max_lr MAX_LR Peak. (type: float, default: 0.001)" in out
