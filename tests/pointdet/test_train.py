@@ -10,7 +10,6 @@ import pytest
 from formerdata.kitti import Layout, read_objects
 
 from formerkit.training.checkpoint import checkpoints
-from pointdet.evaluate import main as evaluate_main
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
 from pointdet.train import main as train_main
@@ -122,14 +121,3 @@ def test_predicting_a_bare_scan(trained: Path, tmp_path: Path) -> None:
     arguments = [str(trained / "run"), str(tmp_path / "cloud.npy"), "--output", str(tmp_path / "out")]
     assert predict_main([*arguments, "--pictures", "false"]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cloud.txt"]
-
-
-def test_evaluating_names_what_is_missing(trained: Path, tmp_path: Path, capsys) -> None:
-    labels = Layout(trained / "scenes").label("x").parent
-    assert evaluate_main(["--labels", str(labels), "--results", str(tmp_path)]) == 1
-    assert "6 of 6 result files are absent" in capsys.readouterr().err
-    assert evaluate_main(["--labels", str(labels), "--results", str(tmp_path), "--missing_as_empty", "true"]) == 0
-    assert evaluate_main(["--labels", str(labels), "--results", str(labels)]) == 1
-    assert "these are labels" in capsys.readouterr().err
-    assert evaluate_main(["--labels", str(tmp_path), "--results", str(labels)]) == 1
-    assert "no label files" in capsys.readouterr().err
