@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from formerkit.io import FormerkitError
+from formerkit.io import ConfigError, FormerkitError
 from formerkit.seeds import torch_seed
 from formerkit.training.optim import set_cycle
 from formerkit.training.progress import Progress
@@ -65,6 +65,22 @@ class TrainingSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     max_bad_steps: int = 3
+
+    def __post_init__(self) -> None:
+        """Raise :class:`~formerkit.io.ConfigError` for values that no training can have."""
+        counts = ("epochs", "batch_size", "accumulate", "num_nodes", "checkpoint_every", "log_every", "max_bad_steps")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("num_workers", "validate_every", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"training.{name}: expected at least 0, got {getattr(self, name)}")
+        if not 0 < self.max_lr < math.inf:
+            raise ConfigError(f"training.max_lr: expected a finite number above 0, got {self.max_lr}")
+        if not self.clip_norm > 0:
+            raise ConfigError(f"training.clip_norm: expected a number above 0 (.inf for none), got {self.clip_norm}")
+        if not 0 <= self.warm_share <= 1:
+            raise ConfigError(f"training.warm_share: expected a number in 0..1, got {self.warm_share}")
 
 
 @dataclass(frozen=True)

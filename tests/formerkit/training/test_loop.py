@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from formerkit.io import ConfigError
 from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints
 from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, NonFiniteLossError, TrainingSettings, fit
@@ -211,3 +212,20 @@ def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> Non
     assert [float(value) for _, name, value in table if name == "grad_norm"] == pytest.approx(norms, rel=1e-4)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, expected.state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0), ("batch_size", -1), ("accumulate", 0), ("max_lr", 0.0), ("max_lr", NAN), ("max_lr", INFINITE),
+        ("warm_share", 1.1), ("weight_decay", -0.1), ("weight_decay", NAN), ("clip_norm", 0.0), ("num_workers", -1),
+        ("validate_every", -1), ("checkpoint_every", 0), ("log_every", 0), ("max_bad_steps", 0),
+    ],
+)  # fmt: skip
+def test_settings_that_no_training_can_have_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"training\.{name}: expected .*, got {value}"):
+        TrainingSettings(**{name: value})
+
+
+def test_gradients_need_not_be_clipped() -> None:
+    assert TrainingSettings(clip_norm=INFINITE).clip_norm == INFINITE
