@@ -142,9 +142,7 @@ def _split_config(argv: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def _parse(parser: ArgumentParser, content: dict[str, Any], words: Sequence[str], source: str) -> Namespace:
     try:
-        # In flow style, on one line: a text of several lines would be looked for as a file first.
-        text = yaml.safe_dump(content, default_flow_style=True, width=float("inf"))
-        return parser.parse_args(["--config", text, *words])
+        return parser.parse_args(["--config", yaml.safe_dump(content), *words])
     except (ArgumentError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConfigError(f"{source}: {' '.join(str(error).split())}") from error
 
