@@ -49,8 +49,8 @@ def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     relative = bev_corners(b)[None] - a[:, None, None, :2]  # [N, M, 4, 2]
     along = np.einsum("nmcd,nkd->nmkc", relative, axes)
     half = a[:, None, 3:5] / 2
-    apart = (along.min(-1) >= half) | (along.max(-1) <= -half)
-    return np.any(apart, axis=-1)
+    apart: np.ndarray = (along.min(-1) >= half) | (along.max(-1) <= -half)
+    return np.asarray(apart.any(-1))
 
 
 def points_in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:

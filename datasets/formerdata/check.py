@@ -121,7 +121,7 @@ def _check_frame(layout: Layout, frame: str) -> tuple[list[int], list[str], list
     """Points of the scan, types of its objects, types of those without points, and problems."""
     problems: list[str] = []
 
-    def attempt(function: Callable, path: Path):  # type: ignore[no-untyped-def,type-arg]
+    def attempt(function: Callable, path: Path):  # type: ignore[no-untyped-def]
         try:
             return function(path) if path.is_file() else None
         except (DataError, UnicodeDecodeError, OSError) as error:
