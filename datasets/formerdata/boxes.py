@@ -65,4 +65,4 @@ def points_in_boxes(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 def points_in_any_box(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """[P] whether each point lies in some box."""
-    return points_in_boxes(points, boxes).any(0)
+    return np.asarray(points_in_boxes(points, boxes).any(0))

@@ -77,6 +77,7 @@ def image_boxes(
     camera = np.stack([corners[..., 0], -(corners[..., 2] + size[:, None, 2] / 2), corners[..., 1]], axis=-1)
     camera = camera + location[:, None]
     pixels = calibration.rect_to_image(camera.reshape(-1, 3))[0].reshape(-1, 8, 2)
+    pixels = np.nan_to_num(pixels, nan=0.0)  # a corner at the camera's very centre is nowhere in the image
     low, high = pixels.min(1), pixels.max(1)
     limit = np.array([image_shape[1] - 1, image_shape[0] - 1])
     return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], axis=1)

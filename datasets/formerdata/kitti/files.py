@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from formerdata.text import read_text
 from formerkit.io import DataError
 
 DEFAULT_IMAGE_SHAPE = (375, 1242)
@@ -86,7 +87,7 @@ def read_plane(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: If the fourth line is not four finite numbers with a non-zero normal.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     try:
         plane = np.array([float(word) for word in lines[3].split()])
     except (IndexError, ValueError):
@@ -106,7 +107,7 @@ def read_split(path: str | os.PathLike[str]) -> list[str]:
     """
     ids: list[str] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         name = line.strip()
         if not name:
             continue

@@ -58,12 +58,13 @@ def _labels(path: Path) -> Objects | None:
 
 
 def in_field_of_view(points: np.ndarray, calibration: Calibration, shape: tuple[int, int]) -> np.ndarray:
-    """[N] whether each point [N, 3+] falls into the camera's image of (height, width), in front of it."""
-    # Behind the sensor nothing can be in view: most of a full turn is sorted out before any projection.
-    ahead = np.flatnonzero(points[:, 0] > 0)
-    pixels, depth = calibration.lidar_to_image(points[ahead, :3])
-    u, v = pixels.T
-    height, width = shape
-    seen = np.zeros(len(points), dtype=np.bool_)
-    seen[ahead] = (u >= 0) & (u < width) & (v >= 0) & (v < height) & (depth >= 0)
+    """[N] whether each point [N, 3+] float32 falls into the camera's image of (height, width), in front of it.
+
+    A point counts by its pixel before rounding: 0 <= u < width, 0 <= v < height, depth >= 0.
+    """
+    from formerdata.kitti.view_kernels import mark_in_view
+
+    seen = np.empty(len(points), dtype=np.bool_)
+    to_rect = calibration.R0 @ calibration.V2C
+    mark_in_view(np.asarray(points, dtype=np.float32), to_rect, calibration.P2, shape[0], shape[1], seen)
     return seen

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
+from formerdata.text import read_text
 from formerkit.io import DataError, atomic_write
 
 CLASS_NAMES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare")
 """The types that KITTI's labels know."""
+
+_CANONICAL = {name.lower(): name for name in CLASS_NAMES}
 
 _COLUMNS = (
     "type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom",
@@ -51,8 +54,10 @@ class Objects:
 
     def select(self, index: np.ndarray) -> Objects:
         """The rows of a mask or an array of indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: None if value is None else value[index] for name, value in values.items()})
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        if columns["scores"] is None:
+            del columns["scores"]
+        return Objects(**{name: column[index] for name, column in columns.items()})
 
 
 def empty_objects(*, scored: bool) -> Objects:
@@ -67,7 +72,7 @@ def read_objects(path: str | os.PathLike[str]) -> Objects:
         DataError: If a line is malformed; the message names file, line and column.
         FileNotFoundError: If there is no such file.
     """
-    return parse_objects(Path(path).read_text(encoding="utf-8"), path)
+    return parse_objects(read_text(path), path)
 
 
 def parse_objects(text: str, source: str | os.PathLike[str]) -> Objects:
@@ -78,10 +83,12 @@ def parse_objects(text: str, source: str | os.PathLike[str]) -> Objects:
         expected = 16 if scored else 15
         if len(row) != expected:
             raise DataError(source, f"{len(row)} columns", line=number, expected=_expected_columns(scored))
-        if row[0] not in CLASS_NAMES:
+        # Any case, as KITTI's own evaluation takes them: result files of some toolboxes write "car".
+        if row[0].lower() not in _CANONICAL:
             raise DataError(
                 source, f"unknown class {row[0]!r}", line=number, field="type", expected=", ".join(CLASS_NAMES)
             )
+        row[0] = _CANONICAL[row[0].lower()]
     return _from_rows([[row[0], *_numbers(row, source, number)] for number, row in rows], scored or not rows)
 
 
@@ -99,12 +106,34 @@ def _numbers(row: list[str], source: str | os.PathLike[str], line: int) -> list[
         if not math.isfinite(value):
             raise DataError(source, f"{text}", line=line, field=name, expected="a finite number")
         values.append(value)
-    if row[0] != "DontCare":
-        for name, value in zip(_COLUMNS[8:11], values[7:10], strict=True):
-            # -1 marks what a result file does not state, for example in a 2D detection.
-            if value <= 0 and value != -1:
-                raise DataError(source, f"{value:g}", line=line, field=name, expected="a positive length in metres")
+    if problem := _impossible(row[0], values):
+        name, expected = problem
+        raise DataError(source, row[_COLUMNS.index(name)], line=line, field=name, expected=expected)
     return values
+
+
+def _impossible(kind: str, values: list[float]) -> tuple[str, str] | None:
+    """The first column whose value cannot be, and what may stand there; ``values`` are those after the type.
+
+    Results are other programs' work: KITTI reads whatever stands in the columns that it does not score, so do we.
+    """
+    truncated, occluded, _, left, top, right, bottom, *size = values[:10]
+    scored = len(values) == 15
+    if not scored:
+        if truncated != -1 and not 0 <= truncated <= 1:
+            return "truncated", "0 to 1, or -1 where it is not known"
+        if occluded not in (-1, 0, 1, 2, 3):
+            return "occluded", "0, 1, 2 or 3, or -1 where it is not known"
+        if right < left:
+            return "right", f"at least the left side, {left:g}"
+        if bottom < top:
+            return "bottom", f"at least the top, {top:g}"
+    if kind == "DontCare":
+        return None
+    for name, length in zip(_COLUMNS[8:11], size, strict=True):
+        if length <= 0 and not (scored and length == -1):  # a 2D detection states no size
+            return name, "a positive length in metres"
+    return None
 
 
 def _from_rows(rows: list[list], scored: bool) -> Objects:

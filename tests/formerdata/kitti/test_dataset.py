@@ -53,6 +53,17 @@ def test_an_evaluation_sample_is_the_frame_in_view(root: Path) -> None:
     assert len(sample.info.objects) == len(frame.objects)
 
 
+def test_the_view_is_that_of_the_calibration(root: Path) -> None:
+    calibration = read_frame(Layout(root), "000000").calibration
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-60, 60, (20_000, 4)).astype(np.float32)
+    points[:3, :3] = [[0, 0, 0], [np.finfo(np.float32).max] * 3, -calibration.V2C[:, 3]]
+    pixels, depth = calibration.lidar_to_image(points[:, :3])
+    inside = (pixels >= 0).all(1) & (pixels < [400, 300]).all(1) & (depth >= 0)
+    assert 50 < inside.sum() < 10_000
+    np.testing.assert_array_equal(in_field_of_view(points, calibration, (300, 400)), inside)
+
+
 def test_the_view_is_that_of_the_official_crops() -> None:
     folder = data("kitti_object", "training", "velodyne_reduced")
     layout = Layout(folder.parents[1])

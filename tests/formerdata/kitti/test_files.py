@@ -62,12 +62,32 @@ def test_an_empty_file_has_no_objects() -> None:
         (CAR.replace("Car", "Spaceship"), r"line 1, field 'type': unknown class 'Spaceship'; expected Car, Van"),
         (CAR.replace("15.00", "abc"), r"line 1, field 'z': 'abc'; expected a number"),
         (CAR.replace("15.00", "nan"), r"line 1, field 'z': nan; expected a finite number"),
-        (f"\n{CAR.replace('1.60 4.00', '0.00 4.00')}", r"line 2, field 'width': 0; expected a positive length"),
+        (CAR.replace("Car 0.00", "Car 1.50"), r"line 1, field 'truncated': 1\.50; expected 0 to 1, or -1"),
+        (CAR.replace("Car 0.00 0", "Car 0.00 4"), r"line 1, field 'occluded': 4; expected 0, 1, 2 or 3"),
+        (CAR.replace("600.00", "100.00"), r"line 1, field 'right': 100\.00; expected at least the left side, 500"),
+        (CAR.replace("250.00", "100.00"), r"line 1, field 'bottom': 100\.00; expected at least the top, 180"),
+        (f"\n{CAR.replace('1.60 4.00', '0.00 4.00')}", r"line 2, field 'width': 0\.00; expected a positive length"),
     ],
 )
 def test_a_malformed_line_is_named(text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         parse_objects(text, "x.txt")
+
+
+def test_results_may_hold_anything_where_kitti_scores_nothing() -> None:
+    objects = parse_objects("car -1 -1 -10 9 9 5 5 -1 -1 -1 -1000 -1000 -1000 -10 0.5\n", "x.txt")
+    assert objects.names.tolist() == ["Car"]
+    assert objects.scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(CAR.encode() + b"\xff", r"byte {end}: not a text file; expected UTF-8"), (CAR.encode() + b"\0", r"zero byte")],
+)
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.txt.*{message.format(end=len(CAR))}"):
+        read_objects(tmp_path / "a.txt")
 
 
 def test_calibration_is_found_by_its_names(tmp_path: Path) -> None:
@@ -86,8 +106,12 @@ def test_calibration_is_found_by_its_names(tmp_path: Path) -> None:
         ("R0_rect", "R1_rect", r"no line R0_rect; expected the lines P2"),
         ("P2: 700 0", "P2: 700 zero", r"line 3, field 'P2': not all entries are numbers"),
         ("R0_rect: 1 0 0", "R0_rect: 1 0", r"line 5, field 'R0_rect': 8 numbers; expected 9 finite"),
-        ("R0_rect: 1 0 0", "R0_rect: 0 0 0", r"field 'R0_rect': not a rotation"),
-        ("P2: 700", "P2: -700", r"field 'P2': focal lengths are not positive"),
+        ("R0_rect: 1 0 0", "R0_rect: 0 0 0", r"line 5, field 'R0_rect': the numbers cannot be right; exp.* a rotation"),
+        ("R0_rect: 1 0 0", "R0_rect: 1 0.2 0", r"line 5, field 'R0_rect': .* expected a rotation"),
+        ("Tr_velo_to_cam: 0 -1", "Tr_velo_to_cam: 0 1", r"line 6, field 'Tr_velo_to_cam': .* rotation \(and a shift\)"),
+        ("P2: 700", "P2: -700", r"line 3, field 'P2': .* expected a projection \(positive focal lengths"),
+        ("0.2 0 0 1 0.003", "0.2 0 0 0 0.003", r"line 3, field 'P2': .* third row 0 0 1\)"),
+        ("P3", "P2", r"line 4, field 'P2': stands here a second time"),
     ],
 )
 def test_damaged_calibration_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

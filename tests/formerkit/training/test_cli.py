@@ -94,7 +94,8 @@ def test_the_builtin_section_stands_between(config: Path) -> None:
     [
         ("trainig: {epochs: 3}", r"c\.yaml: unknown key 'trainig\.epochs'; did you mean 'training\.epochs'\?"),
         ("training: {epoch: 3}", r"unknown key 'training\.epoch'; did you mean 'training\.epochs'\?"),
-        ("data: {epochs: 3}", r"unknown key 'data\.epochs'; did you mean 'training\.epochs'\?"),
+        ("experiment: {general: {seed: 3}}", r"unknown key 'experiment\.general\.seed'; did you mean 'seed'\?"),
+        ("data: {inner: {max_lr: 3}}", r"unknown key 'data\.inner\.max_lr'; did you mean 'training\.max_lr'\?"),
         ("epochs: 3", r"unknown key 'epochs'; did you mean 'training\.epochs'\?"),
         (
             "builtin: {training: {max_rl: 3}}",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from formerkit.io import ConfigError
-from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints
+from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints, load_checkpoint
 from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, NonFiniteLossError, TrainingSettings, fit
 from formerkit.training.optim import adam, set_cycle
@@ -68,6 +69,27 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(tmp_path: Path, workers:
     resumed = final_bytes(folder)
     assert resumed[:2] == whole[:2]
     assert losses_only(resumed[2]) == losses_only(whole[2])
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """The same samples a step, shared or accumulated: the same weights, but for the order of sums."""
+    weights = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        command = [sys.executable, "-m", "tests.formerkit.training.toy_parallel", str(folder), str(processes)]
+        # Its own session, so that no process of it outlives the test.
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        try:
+            assert process.wait(120) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        weights.append(load_checkpoint(checkpoints(folder / "checkpoints")[0]).model)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-5, atol=1e-6)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""A run on several processes, for a test: ``python -m tests.formerkit.training.toy_parallel FOLDER PROCESSES``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from formerkit.seeds import generator
+from formerkit.training.checkpoint import save_checkpoint
+from formerkit.training.fabric import make_fabric
+from formerkit.training.loop import Hooks, TrainingSettings, fit
+from formerkit.training.optim import adam
+from formerkit.training.run import Run
+from formerkit.training.sampler import RunSampler
+
+
+class Samples(torch.utils.data.Dataset):
+    """Rows of numbers that depend on (epoch, index)."""
+
+    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
+        return torch.from_numpy(generator(0, "sample", *key).normal(size=4)).float()
+
+    def __len__(self) -> int:
+        return 24
+
+
+class Model(torch.nn.Module):
+    """Nothing in it depends on how a step's samples are split into batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+
+    def forward(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": (self.layers(rows) - rows.flip(1)).square().mean()}
+
+
+def main(folder: Path, processes: int) -> None:
+    settings = TrainingSettings(
+        epochs=2, batch_size=2, accumulate=4 // processes, accelerator="cpu", devices=processes,
+        strategy="ddp" if processes > 1 else "auto", max_lr=0.05, clip_norm=1.0,
+    )  # fmt: skip
+    fabric = make_fabric(settings)
+    plain = Model()
+    model, optimizer = fabric.setup(plain, adam(plain))
+    sampler = RunSampler(24, 2, 8, seed=0, rank=fabric.global_rank, world_size=fabric.world_size)
+    loader = torch.utils.data.DataLoader(Samples(), 2, sampler=sampler)
+
+    def save(step: int) -> None:
+        if fabric.is_global_zero:
+            save_checkpoint(folder / "checkpoints", step, plain.state_dict(), optimizer.state_dict(), {"step": step})
+
+    run = Run(folder) if fabric.is_global_zero else None
+    hooks = Hooks(validate=lambda step: None, save=save)
+    fit(
+        fabric, model, optimizer, loader, settings, run, hooks,
+        seed=0, start_step=0, steps_per_epoch=sampler.steps_per_epoch,
+    )  # fmt: skip
+    if run is not None:
+        run.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
