@@ -81,7 +81,7 @@ def _bare_sample(path: Path) -> Sample:
     axes = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0]], dtype=np.float32)
     info = FrameInfo(path.stem, Calibration(projection, np.eye(3, dtype=np.float32), axes), DEFAULT_IMAGE_SHAPE, None)
     none = np.zeros((0, 7), dtype=np.float32)
-    return Sample(read_points(path), none, np.zeros(0, dtype=np.int64), info, None)
+    return Sample(read_points(path), none, np.zeros(0, dtype=np.int64), info)
 
 
 def predict(checkpoint: str, source: str, output: str = "predictions", pictures: bool = True) -> int:

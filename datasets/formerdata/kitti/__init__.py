@@ -8,12 +8,12 @@ from formerdata.kitti.augment import (
     RandomFlip,
     Sample,
 )
-from formerdata.kitti.batch import Batch, FrameInfo, collate
+from formerdata.kitti.batch import Batch, collate
 from formerdata.kitti.calibration import Calibration, read_calibration
 from formerdata.kitti.conversion import boxes_from_objects, image_boxes, objects_from_boxes
 from formerdata.kitti.dataset import KittiDataset
 from formerdata.kitti.files import Layout, image_shape, looks_like_kitti, read_plane, read_scan, read_split
-from formerdata.kitti.frame import Frame, in_field_of_view, read_frame
+from formerdata.kitti.frame import Frame, FrameInfo, in_field_of_view, read_frame
 from formerdata.kitti.objects import CLASS_NAMES, Objects, format_objects, parse_objects, read_objects, write_objects
 
 __all__ = [

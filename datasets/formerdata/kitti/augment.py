@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from formerdata.boxes import bev_collides, limit_period, points_in_any_box
-from formerdata.kitti.batch import FrameInfo
 from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.database import ObjectDatabase
+from formerdata.kitti.frame import FrameInfo
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,13 @@ class Sample:
     Attributes:
         points: [N, 4] float32. boxes: [M, 7] float32. labels: [M] int64, 1-based; 0 marks boxes of classes that are
             not detected (only until objects have been pasted).
-        info: What scoring needs. plane: Road plane, or None.
+        info: Of the frame.
     """
 
     points: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
     info: FrameInfo
-    plane: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class GroundTruthSampling:
         if not chosen:
             return sample
         pasted = boxes[len(sample.boxes) :].copy()
-        if self.use_road_plane and sample.plane is not None:
-            pasted[:, 2] -= height_above_plane(pasted, sample.plane, sample.info.calibration)
+        if self.use_road_plane and sample.info.plane is not None:
+            pasted[:, 2] -= height_above_plane(pasted, sample.info.plane, sample.info.calibration)
         clouds = []
         for index, box in zip(chosen, pasted, strict=True):
             cloud = database.object_points(index).copy()

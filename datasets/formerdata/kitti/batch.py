@@ -10,28 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from formerdata.kitti.calibration import Calibration
-from formerdata.kitti.objects import Objects
+from formerdata.kitti.frame import FrameInfo
 
 if TYPE_CHECKING:
     from formerdata.kitti.augment import Sample
-
-
-@dataclass(frozen=True)
-class FrameInfo:
-    """What scoring needs of a frame.
-
-    Attributes:
-        frame_id: For example ``000008``.
-        calibration: Of the frame.
-        image_shape: (height, width), px.
-        objects: Labels as the file has them, or None.
-    """
-
-    frame_id: str
-    calibration: Calibration
-    image_shape: tuple[int, int]
-    objects: Objects | None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from formerdata.boxes import points_in_boxes
+from formerdata.kitti.cache import cached
 from formerdata.kitti.conversion import boxes_from_objects
 from formerdata.kitti.files import Layout
-from formerdata.kitti.frame import read_frame
+from formerdata.kitti.frame import Frame
+from formerdata.kitti.index import FrameIndex
 from formerdata.kitti.objects import Objects
 
 
@@ -58,15 +59,15 @@ def difficulty(objects: Objects) -> np.ndarray:
     return level
 
 
-def build_database(layout: Layout, frame_ids: Sequence[str], *, progress: bool = True) -> ObjectDatabase:
+def build_database(layout: Layout, index: FrameIndex, *, progress: bool = True) -> ObjectDatabase:
     """Cut the labelled objects out of the frames' whole scans."""
     from tqdm import tqdm
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         pieces = list(
             tqdm(
-                pool.map(lambda frame_id: _cut(layout, frame_id), frame_ids),
-                total=len(frame_ids),
+                pool.map(lambda position: _cut(index.read_frame(layout, position)), range(len(index))),
+                total=len(index),
                 desc="object database",
                 unit="frame",
                 disable=None if progress else True,
@@ -84,34 +85,24 @@ def build_database(layout: Layout, frame_ids: Sequence[str], *, progress: bool =
     )
 
 
-def _cut(layout: Layout, frame_id: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
-    frame = read_frame(layout, frame_id)
-    if frame.objects is None or len(frame.objects) == 0:
+def _cut(frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+    objects = frame.info.objects
+    if objects is None or len(objects) == 0:
         none = np.zeros(0, dtype="<U16")
         return none, np.zeros((0, 7), np.float32), np.zeros(0, np.int64), none, []
-    objects = frame.objects.select(frame.objects.names != "DontCare")
-    boxes = boxes_from_objects(objects, frame.calibration)
+    objects = objects.select(objects.names != "DontCare")
+    boxes = boxes_from_objects(objects, frame.info.calibration)
     clouds = []
     for inside, box in zip(points_in_boxes(frame.points, boxes), boxes, strict=True):
         cloud = frame.points[inside].copy()
         cloud[:, :3] -= box[:3]
         clouds.append(cloud)
-    frame_ids = np.full(len(objects), frame_id, dtype="<U16")
+    frame_ids = np.full(len(objects), frame.info.frame_id, dtype="<U16")
     return objects.names.astype("<U16"), boxes, difficulty(objects), frame_ids, clouds
 
 
-_ARRAYS = ("names", "boxes", "difficulty", "frame_ids", "points", "starts")
-
-
-def save_database(path: Path, database: ObjectDatabase) -> None:
-    """Write the database as npz, without pickles, all at once or not at all."""
-    from formerkit.io import atomic_write
-
-    with atomic_write(path) as file:
-        np.savez(file, **{name: getattr(database, name) for name in _ARRAYS})
-
-
-def load_database(path: Path) -> ObjectDatabase:
-    """Read what :func:`save_database` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return ObjectDatabase(**{name: arrays[name] for name in _ARRAYS})
+def cached_database(layout: Layout, index: FrameIndex, folder: Path) -> ObjectDatabase:
+    """The object database of the frames, built once; a change of the frames' files builds it anew."""
+    paths = (layout.scan, layout.label, layout.calibration)
+    sources = (path_of(frame_id) for frame_id in index.frame_ids for path_of in paths)
+    return cached(folder, "objects", sources, ObjectDatabase, lambda: build_database(layout, index))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +11,11 @@ import numpy as np
 import torch
 
 from formerdata.kitti.augment import Augmentations, Sample
-from formerdata.kitti.batch import FrameInfo
 from formerdata.kitti.conversion import boxes_from_objects
-from formerdata.kitti.database import ObjectDatabase, build_database, load_database, save_database
+from formerdata.kitti.database import ObjectDatabase, cached_database
 from formerdata.kitti.files import Layout, read_split
-from formerdata.kitti.frame import Frame, in_field_of_view, read_frame
+from formerdata.kitti.frame import Frame, in_field_of_view
+from formerdata.kitti.index import cached_index
 from formerkit.io import DataError
 from formerkit.seeds import generator
 
@@ -35,11 +34,12 @@ class KittiDataset(torch.utils.data.Dataset):
         augmentations: For training; None for evaluation.
         seed: Of all randomness.
         part: ``training`` or ``testing``.
-        cache_dir: Where the object database is kept; ``root/.formerkit`` if None.
+        cache_dir: Where the frame index and the object database are kept; ``root/.formerkit`` if None.
         allow_missing_frames: Use the frames of the split that are there, rather than refuse a split with absent ones.
 
     Raises:
-        DataError: If the split is absent or malformed, names absent frames (unless allowed), or none is usable.
+        DataError: If the split is absent or malformed, names absent frames (unless allowed), or none is usable; if a
+            frame's labels, calibration or plane are malformed.
     """
 
     def __init__(
@@ -61,10 +61,11 @@ class KittiDataset(torch.utils.data.Dataset):
         self.augmentations = augmentations
         self.seed = seed
         self.frame_ids = usable_frames(self.layout, split, allow_missing=allow_missing_frames)
+        folder = Path(cache_dir) if cache_dir is not None else self.layout.root / ".formerkit"
+        self.index = cached_index(self.layout, self.frame_ids, folder)
         self.database: ObjectDatabase | None = None
         if augmentations is not None and augmentations.sampling is not None:
-            folder = Path(cache_dir) if cache_dir is not None else self.layout.root / ".formerkit"
-            self.database = cached_database(self.layout, self.frame_ids, folder)
+            self.database = cached_database(self.layout, self.index, folder)
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -72,13 +73,13 @@ class KittiDataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
         epoch, position = index if isinstance(index, tuple) else (0, index)
-        frame = read_frame(self.layout, self.frame_ids[position])
+        frame = self.index.read_frame(self.layout, position)
         sample = sample_from_frame(frame, self.class_names)
         if self.augmentations is None:
             detected = sample.labels > 0
             sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
             return replace(sample, points=self._in_range(sample.points))
-        random = generator(self.seed, "augment", epoch, frame.frame_id)
+        random = generator(self.seed, "augment", epoch, frame.info.frame_id)
         sample = self.augmentations(sample, self.database, self.class_names, random)
         points = self._in_range(sample.points)
         points = points[random.permutation(len(points))]
@@ -97,15 +98,15 @@ class KittiDataset(torch.utils.data.Dataset):
 
 def sample_from_frame(frame: Frame, class_names: tuple[str, ...]) -> Sample:
     """Points in the camera's view and all labelled boxes but DontCare; labels 0 for classes that are not detected."""
-    info = FrameInfo(frame.frame_id, frame.calibration, frame.image_shape, frame.objects)
-    points = frame.points[in_field_of_view(frame.points, frame.calibration, frame.image_shape)]
+    info = frame.info
+    points = frame.points[in_field_of_view(frame.points, info.calibration, info.image_shape)]
     boxes, labels = np.zeros((0, 7), dtype=np.float32), np.zeros(0, dtype=np.int64)
-    if frame.objects is not None:
-        objects = frame.objects.select(frame.objects.names != "DontCare")
-        boxes = boxes_from_objects(objects, frame.calibration)
+    if info.objects is not None:
+        objects = info.objects.select(info.objects.names != "DontCare")
+        boxes = boxes_from_objects(objects, info.calibration)
         numbers = {name: i for i, name in enumerate(class_names, start=1)}
         labels = np.array([numbers.get(name, 0) for name in objects.names], dtype=np.int64)
-    return Sample(points, boxes, labels, info, frame.plane)
+    return Sample(points, boxes, labels, info)
 
 
 def usable_frames(layout: Layout, split: str, *, allow_missing: bool) -> list[str]:
@@ -132,18 +133,3 @@ def usable_frames(layout: Layout, split: str, *, allow_missing: bool) -> list[st
     if not here:
         raise DataError(path, f"none of {len(listed)} frames has a scan in {layout.scan('x').parent}")
     return here
-
-
-def cached_database(layout: Layout, frame_ids: Sequence[str], folder: Path) -> ObjectDatabase:
-    """The object database of the frames, built once; a change of the frames' files builds it anew."""
-    digest = hashlib.sha256()
-    for frame_id in frame_ids:
-        for path in (layout.scan(frame_id), layout.label(frame_id)):
-            status = path.stat() if path.is_file() else None
-            digest.update(f"{path.name} {status and (status.st_size, status.st_mtime_ns)}\n".encode())
-    path = folder / f"objects_{digest.hexdigest()[:16]}.npz"
-    if path.is_file():
-        return load_database(path)
-    database = build_database(layout, frame_ids)
-    save_database(path, database)
-    return database

@@ -14,47 +14,67 @@ from formerkit.io import DataError
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One frame as its files say.
+class FrameInfo:
+    """A frame without its scan.
 
     Attributes:
         frame_id: For example ``000008``.
-        points: [N, 4] float32 x, y, z, reflectance, LiDAR frame; the whole turn.
-        objects: Labels, DontCare regions included; None where there is no label file.
         calibration: Of the frame.
         image_shape: (height, width), px.
-        plane: [4] road plane in the rectified camera frame, or None.
+        objects: Labels as the file has them, DontCare regions included; None where there is no label file.
+        plane: [4] float64 road plane in the rectified camera frame, or None.
     """
 
     frame_id: str
-    points: np.ndarray
-    objects: Objects | None
     calibration: Calibration
     image_shape: tuple[int, int]
-    plane: np.ndarray | None
+    objects: Objects | None
+    plane: np.ndarray | None = None
 
 
-def read_frame(layout: Layout, frame_id: str) -> Frame:
-    """Read a frame's files; labels and plane may be absent, scan and calibration may not.
+@dataclass(frozen=True)
+class Frame:
+    """A frame as its files say.
+
+    Attributes:
+        info: All but the scan.
+        points: [N, 4] float32 x, y, z, reflectance, LiDAR frame; the whole turn.
+    """
+
+    info: FrameInfo
+    points: np.ndarray
+
+
+def read_info(layout: Layout, frame_id: str) -> FrameInfo:
+    """Read a frame's small files; labels, image and plane may be absent, the calibration may not.
 
     Raises:
         DataError: If a file is absent or malformed.
     """
-    for path, what in ((layout.scan(frame_id), "scan"), (layout.calibration(frame_id), "calibration")):
-        if not path.is_file():
-            raise DataError(path, f"the {what} of frame {frame_id} is absent", expected="a file")
-    return Frame(
+    _demand(layout.calibration(frame_id), f"the calibration of frame {frame_id}")
+    label, plane = layout.label(frame_id), layout.plane(frame_id)
+    return FrameInfo(
         frame_id,
-        read_scan(layout.scan(frame_id)),
-        _labels(layout.label(frame_id)),
         read_calibration(layout.calibration(frame_id)),
         image_shape(layout.image(frame_id)),
-        read_plane(layout.plane(frame_id)) if layout.plane(frame_id).is_file() else None,
+        read_objects(label) if label.is_file() else None,
+        read_plane(plane) if plane.is_file() else None,
     )
 
 
-def _labels(path: Path) -> Objects | None:
-    return read_objects(path) if path.is_file() else None
+def read_frame(layout: Layout, frame_id: str) -> Frame:
+    """Read a frame's files; labels, image and plane may be absent, scan and calibration may not.
+
+    Raises:
+        DataError: If a file is absent or malformed.
+    """
+    _demand(layout.scan(frame_id), f"the scan of frame {frame_id}")
+    return Frame(read_info(layout, frame_id), read_scan(layout.scan(frame_id)))
+
+
+def _demand(path: Path, what: str) -> None:
+    if not path.is_file():
+        raise DataError(path, f"{what} is absent", expected="a file")
 
 
 def in_field_of_view(points: np.ndarray, calibration: Calibration, shape: tuple[int, int]) -> np.ndarray:

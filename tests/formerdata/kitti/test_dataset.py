@@ -24,6 +24,7 @@ from formerdata.kitti import (
 )
 from formerdata.kitti.augment import Sample, height_above_plane
 from formerdata.kitti.database import difficulty
+from formerdata.kitti.index import build_index
 from formerdata.kitti.objects import parse_objects
 
 from formerkit.io import DataError
@@ -46,15 +47,19 @@ def equal(a: Sample, b: Sample) -> bool:
 def test_an_evaluation_sample_is_the_frame_in_view(root: Path) -> None:
     sample = KittiDataset(root, "train")[2]
     frame = read_frame(Layout(root), "000002")
-    assert in_field_of_view(sample.points, frame.calibration, frame.image_shape).all()
+    assert in_field_of_view(sample.points, frame.info.calibration, frame.info.image_shape).all()
     assert (sample.points[:, 0] <= 70.4).all()
     assert len(sample.points) < len(frame.points)
-    assert len(sample.boxes) == len(sample.labels) == sum(name in ("Car", "Pedestrian") for name in frame.objects.names)
-    assert len(sample.info.objects) == len(frame.objects)
+    assert (
+        len(sample.boxes)
+        == len(sample.labels)
+        == sum(name in ("Car", "Pedestrian") for name in frame.info.objects.names)
+    )
+    assert len(sample.info.objects) == len(frame.info.objects)
 
 
 def test_the_view_is_that_of_the_calibration(root: Path) -> None:
-    calibration = read_frame(Layout(root), "000000").calibration
+    calibration = read_frame(Layout(root), "000000").info.calibration
     rng = np.random.default_rng(0)
     points = rng.uniform(-60, 60, (20_000, 4)).astype(np.float32)
     points[:3, :3] = [[0, 0, 0], [np.finfo(np.float32).max] * 3, -calibration.V2C[:, 3]]
@@ -72,7 +77,7 @@ def test_the_view_is_that_of_the_official_crops() -> None:
         if not layout.scan(path.stem).is_file():
             continue
         frame = read_frame(layout, path.stem)
-        ours = frame.points[in_field_of_view(frame.points, frame.calibration, frame.image_shape)]
+        ours = frame.points[in_field_of_view(frame.points, frame.info.calibration, frame.info.image_shape)]
         theirs = read_scan(path)
         shared = len(set(map(bytes, ours)) & set(map(bytes, theirs)))
         assert shared >= 0.995 * len(theirs)
@@ -120,9 +125,7 @@ def test_pasted_objects_stand_free_and_bring_their_points(root: Path) -> None:
 def test_both_of_two_colliding_candidates_are_dropped(root: Path) -> None:
     training = KittiDataset(root, "train", augmentations=Augmentations())
     # All cars of the small folder stand on one spot: they collide with each other and with the frame's own.
-    empty = Sample(
-        np.zeros((0, 4), np.float32), np.zeros((0, 7), np.float32), np.zeros(0, np.int64), training[0].info, None
-    )
+    empty = Sample(np.zeros((0, 4), np.float32), np.zeros((0, 7), np.float32), np.zeros(0, np.int64), training[0].info)
     cars = training.database.usable("Car", 5)
     assert len(cars) > 1
     pasted = GroundTruthSampling({"Car": 10})(empty, training.database, ("Car",), generator(0))
@@ -140,8 +143,8 @@ def test_objects_are_put_on_the_road() -> None:
     )
     boxes = np.array([[15.0, 2.0, 5.0, 4, 1.6, 1.5, 0.3]])
     moved = boxes.copy()
-    moved[:, 2] -= height_above_plane(boxes, frame.plane, frame.calibration)
-    np.testing.assert_allclose(height_above_plane(moved, frame.plane, frame.calibration), 0, atol=1e-4)
+    moved[:, 2] -= height_above_plane(boxes, frame.info.plane, frame.info.calibration)
+    np.testing.assert_allclose(height_above_plane(moved, frame.info.plane, frame.info.calibration), 0, atol=1e-4)
     assert -2.5 < moved[0, 2] < 0
 
 
@@ -186,14 +189,59 @@ def test_batches_pad_boxes_with_zeros_and_keep_the_frames(root: Path) -> None:
     assert {field.name for field in fields(batch)} == {"points", "boxes", "labels", "frames"}
 
 
-def test_the_database_is_built_once_and_anew_when_files_change(root: Path) -> None:
+def kept(root: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (root / ".formerkit").iterdir()}
+
+
+def test_index_and_database_are_built_once_and_anew_when_files_change(root: Path) -> None:
     KittiDataset(root, "train", augmentations=Augmentations())
-    first = sorted((root / ".formerkit").iterdir())
+    first = kept(root)
+    assert sorted(name.split("_")[0] for name in first) == ["frames", "objects"]
     KittiDataset(root, "train", augmentations=Augmentations())
-    assert sorted((root / ".formerkit").iterdir()) == first
+    assert kept(root) == first
     write_frame(root, "000001", [CAR, PEDESTRIAN])
-    KittiDataset(root, "train", augmentations=Augmentations())
-    assert len(list((root / ".formerkit").iterdir())) == len(first) + 1
+    again = KittiDataset(root, "train", augmentations=Augmentations())
+    assert len(kept(root)) == 4
+    assert again[1].info.objects.names.tolist() == ["Car", "Pedestrian"]
+
+
+def test_a_damaged_index_is_built_anew(root: Path) -> None:
+    KittiDataset(root, "train")
+    (path,) = (root / ".formerkit").iterdir()
+    whole = path.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:100] + b"damaged" + whole[107:]):
+        path.write_bytes(damaged)
+        KittiDataset(root, "train")
+        assert path.read_bytes() == whole
+
+
+def test_an_indexed_frame_is_the_frame_of_the_files() -> None:
+    root = data("kitti_object")
+    layout = Layout(root)
+    frame_ids = sorted(path.stem for path in layout.scan("x").parent.glob("*.bin"))
+    index = build_index(layout, frame_ids, progress=False)
+    for position, frame_id in enumerate(frame_ids):
+        ours, theirs = index.read_frame(layout, position), read_frame(layout, frame_id)
+        assert ours.info.frame_id == frame_id
+        assert ours.info.image_shape == theirs.info.image_shape
+        np.testing.assert_equal(vars(ours.info.calibration), vars(theirs.info.calibration))
+        np.testing.assert_equal(vars(ours.info.objects), vars(theirs.info.objects))
+        np.testing.assert_equal(ours.info.plane, theirs.info.plane)
+        np.testing.assert_equal(ours.points, theirs.points)
+
+
+def test_a_broken_label_is_found_before_training_begins(root: Path) -> None:
+    Layout(root).label("000002").write_text(CAR.replace("15.00", "far"))
+    with pytest.raises(DataError, match=r"000002\.txt, line 1, field 'z': 'far'"):
+        KittiDataset(root, "train")
+    Layout(root).calibration("000001").unlink()
+    with pytest.raises(DataError, match=r"000001\.txt: the calibration of frame 000001 is absent"):
+        KittiDataset(root, "train")
+
+
+def test_a_frame_without_a_label_file_has_no_labels(root: Path) -> None:
+    Layout(root).label("000001").unlink()
+    assert KittiDataset(root, "train")[1].info.objects is None
 
 
 def test_difficulty_by_hand() -> None:
