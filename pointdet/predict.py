@@ -33,7 +33,7 @@ def load_detector(checkpoint: str | Path) -> Any:
         CheckpointError: If there is none, or it is damaged or of something else.
     """
     from formerkit.training.checkpoint import latest_checkpoint, load_checkpoint
-    from pointdet.train import model_from_config
+    from pointdet.settings import model_from_config
 
     path = Path(checkpoint)
     if (path / "checkpoints").is_dir():
@@ -47,8 +47,8 @@ def load_detector(checkpoint: str | Path) -> Any:
     return model.eval()
 
 
-def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[tuple[Sample, bool]]:
-    """Samples of a scan or of all scans of a folder, and whether each has labels.
+def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[Sample]:
+    """Samples of a scan or of all scans of a folder.
 
     Raises:
         DataError: If there is none, or one cannot be read.
@@ -61,7 +61,7 @@ def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[tupl
         x0, y0, _, x1, y1, _ = point_cloud_range
         x, y = sample.points[:, 0], sample.points[:, 1]
         kept = sample.points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
-        yield replace(sample, points=kept), sample.info.objects is not None
+        yield replace(sample, points=kept)
 
 
 def _kitti_sample(path: Path) -> Sample | None:
@@ -96,26 +96,18 @@ def predict(checkpoint: str, source: str, output: str = "predictions", pictures:
     Returns:
         Number of frames.
     """
-    from formerdata.kitti import boxes_from_objects
-
     from pointdet.inference import detect
-    from pointdet.visualize import draw_frame
+    from pointdet.visualize import draw_detections
 
     model = load_detector(checkpoint)
-    x0, y0, _, x1, y1, _ = model.point_cloud_range
     count = 0
-    for sample, _ in frames_of(Path(source), model.point_cloud_range):
+    for sample in frames_of(Path(source), model.point_cloud_range):
         for info, found, objects in detect(model, [collate([sample])], model.class_names):
             write_objects(Path(output) / f"{info.frame_id}.txt", objects)
             if pictures:
-                truth = None
-                if info.objects is not None:
-                    known = info.objects.select(np.isin(info.objects.names, model.class_names))
-                    truth = boxes_from_objects(known, info.calibration)
-                draw_frame(
-                    Path(output) / f"{info.frame_id}.png", sample.points, found.boxes.numpy(), found.scores.numpy(),
-                    found.labels.numpy(), model.class_names, true_boxes=truth, limits=(x0, y0, x1, y1),
-                    title=f"frame {info.frame_id}: {len(found)} detections",
+                draw_detections(
+                    Path(output) / f"{info.frame_id}.png", sample.points, info, found, model.class_names,
+                    model.point_cloud_range,
                 )  # fmt: skip
             count += 1
             print(f"{info.frame_id}: {len(found)} detections")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from formerdata.boxes import bev_corners
+from formerdata.kitti import FrameInfo, boxes_from_objects
 
 from formerkit.io import atomic_write
+
+if TYPE_CHECKING:
+    from pointdet.boxes.detections import Detections
 
 BACKGROUND, PANEL, GRID, TEXT, FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
 TRUE_COLOUR = "#f4f7fa"
@@ -88,6 +92,38 @@ def draw_frame(
     figure.text(0.96, 1 - 0.26 / height, "  ·  ".join(counts), color=FAINT, fontsize=9.5, va="center", ha="right")
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format="png", facecolor=BACKGROUND)
+
+
+def draw_detections(
+    path: str | os.PathLike[str],
+    points: np.ndarray,
+    info: FrameInfo,
+    found: Detections,
+    class_names: Sequence[str],
+    point_cloud_range: Sequence[float],
+    *,
+    note: str = "",
+) -> None:
+    """Write the picture of a frame's detections beside its labels, if it has any.
+
+    Args:
+        path: The picture. points: [N, 3+], LiDAR frame. info: The frame. found: On the CPU.
+        class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
+        note: Shown after the frame's name.
+
+    Raises:
+        ValueError: See :func:`draw_frame`.
+    """
+    truth = None
+    if info.objects is not None:
+        truth = boxes_from_objects(
+            info.objects.select(np.isin(info.objects.names, list(class_names))), info.calibration
+        )
+    x0, y0, _, x1, y1, _ = point_cloud_range
+    draw_frame(
+        path, points, found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), class_names,
+        true_boxes=truth, title=f"frame {info.frame_id} {note}".strip(), limits=(x0, y0, x1, y1),
+    )  # fmt: skip
 
 
 def _colour(label: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from formerkit.training.cli import parse_program
-from pointdet.train import DataSettings, _instantiate, _plain, build, model_from_config
+from pointdet.settings import build, instantiate, model_from_config, plain
 
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs").glob("lion_*.yaml"))
 
@@ -17,19 +17,18 @@ CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs").glob("lion
 def test_a_config_builds_its_model(path: Path, builtin: bool) -> None:
     config, applied = parse_program(build, [str(path)], prog="p", description="d", needs_builtin=lambda _: builtin)
     assert bool(applied) == builtin
-    made = _instantiate(config)
-    assert isinstance(made["data"], DataSettings)
-    model = model_from_config(_plain(config))
-    assert model.class_names == made["data"].class_names
+    data, _, _ = instantiate(config)
+    model = model_from_config(plain(config))
+    assert model.class_names == data.class_names
 
 
 def test_the_defaults_are_the_published_model() -> None:
     config, _ = parse_program(build, [], prog="p", description="d", needs_builtin=lambda _: False)
-    assert sum(p.numel() for p in model_from_config(_plain(config)).parameters()) == 7_226_696
+    assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == 7_226_696
 
 
 def test_the_kitti_config_says_what_the_defaults_are() -> None:
     path = next(path for path in CONFIGS if path.stem == "lion_kitti")
     parse = {"prog": "p", "description": "d", "needs_builtin": lambda _: False}
-    written = _plain(parse_program(build, [str(path)], **parse)[0])
-    assert written == _plain(parse_program(build, [], **parse)[0])
+    written = plain(parse_program(build, [str(path)], **parse)[0])
+    assert written == plain(parse_program(build, [], **parse)[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from formerkit.training.loop import TrainingSettings
+    from formerkit.training.settings import TrainingSettings
 
 
 def make_fabric(settings: TrainingSettings) -> Fabric:

@@ -86,6 +86,11 @@ class Run:
             self._tensorboard.add_scalar(name, value, step)
         self._file.flush()
 
+    def rows(self) -> list[tuple[int, str, float]]:
+        """All that was recorded so far: step, name, value."""
+        with open(self._path, newline="", encoding="utf-8") as file:
+            return [(int(step), name, float(value)) for step, name, value in list(csv.reader(file))[1:]]
+
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file into the folder, whole or not at all."""
         with atomic_write(self.folder / name, "w") as file:

@@ -53,6 +53,11 @@ class Curve:
     num_truth: int
 
     @property
+    def key(self) -> str:
+        """``class/metric@overlap/difficulty``."""
+        return f"{self.class_name}/{self.metric}@{self.min_overlap:g}/{self.difficulty}"
+
+    @property
     def ap_r40(self) -> float:
         """Average precision over the 40 recalls above 0, percent."""
         return 100 * float(self.precision[1:].mean())
@@ -106,7 +111,7 @@ class KittiResult:
     def as_dict(self) -> dict[str, Any]:
         """JSON values: ``class/metric@overlap/difficulty`` to R40, R11 and the number of objects."""
         return {
-            f"{curve.class_name}/{curve.metric}@{curve.min_overlap:g}/{curve.difficulty}": {
+            curve.key: {
                 "AP_R40": curve.ap_r40,
                 "AP_R11": curve.ap_r11,
                 "num_truth": curve.num_truth,

@@ -48,10 +48,15 @@ def test_a_run_leaves_its_record(trained: Path) -> None:
         "environment.json",
         "metrics.csv",
         "metrics.json",
+        "metrics.txt",
+        "curves.png",
+        "pictures",
         "checkpoints",
         "results",
         "tensorboard",
     } <= {entry.name for entry in run.iterdir()}
+    assert len(list((run / "pictures").glob("*_step_00000002.png"))) == 2
+    assert "built-in scenes" in (run / "metrics.txt").read_text()
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["source"] == "built-in scenes"
     assert "Car/3d@0.7/moderate" in metrics

@@ -20,10 +20,11 @@ from torch import nn
 from formerkit.io import ConfigError
 from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints, load_checkpoint
 from formerkit.training.fabric import make_fabric
-from formerkit.training.loop import Hooks, NonFiniteLossError, TrainingSettings, fit
+from formerkit.training.loop import Hooks, NonFiniteLossError, fit
 from formerkit.training.optim import adam, set_cycle
 from formerkit.training.run import Run
 from formerkit.training.schedule import one_cycle
+from formerkit.training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 

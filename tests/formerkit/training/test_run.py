@@ -94,3 +94,10 @@ def test_a_new_run_in_an_old_folder_starts_anew(tmp_path: Path) -> None:
 
 def test_versions_are_recorded() -> None:
     assert environment()["versions"]["torch"]
+
+
+def test_rows_are_what_was_recorded(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        run.log(1, loss=0.5)
+        run.log(2, loss=0.25, lr=1e-3)
+        assert run.rows() == [(1, "loss", 0.5), (2, "loss", 0.25), (2, "lr", 1e-3)]

@@ -10,10 +10,11 @@ import torch
 from formerkit.seeds import generator
 from formerkit.training.checkpoint import save_checkpoint
 from formerkit.training.fabric import make_fabric
-from formerkit.training.loop import Hooks, TrainingSettings, fit
+from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.run import Run
 from formerkit.training.sampler import RunSampler
+from formerkit.training.settings import TrainingSettings
 
 
 class Samples(torch.utils.data.Dataset):

@@ -13,10 +13,11 @@ from torch import nn
 from formerkit.seeds import generator, torch_seed
 from formerkit.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from formerkit.training.fabric import make_fabric
-from formerkit.training.loop import Hooks, TrainingSettings, fit
+from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.run import Run
 from formerkit.training.sampler import RunSampler
+from formerkit.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
     epochs=3,

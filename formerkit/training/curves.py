@@ -1,0 +1,92 @@
+"""Pictures of a run's metrics over its steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from formerkit.io import atomic_write
+
+_COLOURS = ("#ffa62b", "#21d4b4", "#f062c0", "#6aa8ff", "#b6e05a", "#ff6b5e")
+_BACKGROUND, _PANEL, _GRID, _TEXT, _FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One diagram.
+
+    Attributes:
+        title: Shown above.
+        names: The metrics to draw, and what each is called in the picture.
+        smooth: Draw the running mean strong and the values faint.
+        log: Logarithmic vertical axis.
+    """
+
+    title: str
+    names: Mapping[str, str]
+    smooth: bool = False
+    log: bool = False
+
+
+def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Write a PNG with the panels side by side.
+
+    Args:
+        rows: (step, name, value), as :meth:`formerkit.training.run.Run.rows` gives them.
+        panels: From left to right; metrics that no row has are left out.
+        path: The picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    series: dict[str, list[tuple[int, float]]] = {}
+    for step, name, value in rows:
+        series.setdefault(name, []).append((step, value))
+    figure = Figure(figsize=(5.6 * len(panels), 3.8), dpi=120, facecolor=_BACKGROUND, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        _style(axes, panel)
+        for colour, (name, label) in zip(_COLOURS, panel.names.items(), strict=False):
+            if name in series:
+                steps, values = np.array(series[name], dtype=float).T
+                _draw(axes, steps, values, label, colour, panel)
+        if len(panel.names) > 1 and axes.lines:
+            axes.legend(facecolor=_PANEL, edgecolor=_GRID, labelcolor=_TEXT, fontsize=9)
+    with atomic_write(Path(path)) as file:
+        figure.savefig(file, format="png", facecolor=_BACKGROUND)
+
+
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """[N] mean over a centred window of ``width`` values, narrower at the ends; what is not finite is left out."""
+    known = np.isfinite(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    at = np.arange(len(values))
+    low, high = np.maximum(at - width // 2, 0), np.minimum(at + width // 2 + 1, len(values))
+    with np.errstate(invalid="ignore"):
+        return (sums[high] - sums[low]) / (counts[high] - counts[low])
+
+
+def _draw(axes: Any, steps: np.ndarray, values: np.ndarray, label: str, colour: str, panel: Panel) -> None:
+    if panel.smooth:
+        axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.8)
+        values = running_mean(values, max(1, len(values) // 20))
+    axes.plot(steps, values, color=colour, linewidth=2, label=label, marker="o" if len(values) < 30 else None, ms=4)
+
+
+def _style(axes: Any, panel: Panel) -> None:
+    axes.set_facecolor(_PANEL)
+    axes.set_title(panel.title, color=_TEXT, fontsize=11, loc="left")
+    axes.set_xlabel("step", color=_FAINT, fontsize=9)
+    axes.grid(color=_GRID, linewidth=0.6)
+    axes.tick_params(colors=_FAINT, labelsize=8, which="both")
+    for side in axes.spines.values():
+        side.set_color(_GRID)
+    if panel.log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")

@@ -1,0 +1,132 @@
+"""What a run leaves behind as it goes: validation scores, pictures, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from formerdata.kitti import KittiDataset, collate
+from torch.utils.data import DataLoader
+
+import formerkit
+from formerkit.io import CheckpointError
+from formerkit.training.checkpoint import save_checkpoint
+from formerkit.training.curves import Panel, draw_curves
+from formerkit.training.run import Run
+from formerkit.training.settings import TrainingSettings
+from pointdet.inference import detect, score
+from pointdet.metrics.kitti import KittiResult
+from pointdet.visualize import draw_detections
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from pointdet.models.lion import LION
+
+PICTURES = 4
+"""Validation frames that are drawn each time."""
+
+
+@dataclass
+class Record:
+    """Validates and saves; only the first process does anything.
+
+    Attributes:
+        fabric: Devices and precision of the run.
+        model, optimizer: What is trained.
+        val_set: Frames to score. settings: Of the training.
+        run: Folder of the run (None in all processes but the first).
+        header: What each checkpoint says besides its step: the configuration and where it comes from.
+        source: What the frames are, for people.
+        best: Best score so far.
+    """
+
+    fabric: Fabric
+    model: LION
+    optimizer: torch.optim.Optimizer
+    val_set: KittiDataset
+    settings: TrainingSettings
+    run: Run | None
+    header: dict[str, Any]
+    source: str
+    best: float = float("-inf")
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint of ``step``.
+
+        Raises:
+            CheckpointError: If a weight is not finite, or nothing can be written; older checkpoints stay.
+        """
+        if self.run is None:
+            return
+        weights = self.model.state_dict()
+        if bad := [name for name, value in weights.items() if not value.isfinite().all()]:
+            raise CheckpointError(f"step {step}: not saved, {len(bad)} entries are not finite ({bad[0]}, ...)")
+        save_checkpoint(self._checkpoints(self.run), step, weights, self.optimizer.state_dict(), self._state(step))
+
+    def validate(self, step: int) -> None:
+        """Score the validation frames, print the table, draw some, keep the best weights."""
+        if self.run is None:
+            return
+        begin = time.perf_counter()
+        result = self._score(self.run.folder / "results" / f"step_{step:08d}")
+        table = (
+            f"validation after {step} steps, {len(self.val_set)} frames ({self.source}), "
+            f"{time.perf_counter() - begin:.0f} s\n{result.table()}\n"
+        )
+        print(f"\n{table}", flush=True)
+        summary = main_score(result, self.model.class_names)
+        scores = result.as_dict()
+        self.run.log(step, **{f"val/{key.replace('@', '_')}": value["AP_R40"] for key, value in scores.items()})
+        about = {"step": step, "source": self.source, "mean_3d_moderate": summary}
+        self.run.write_json("metrics.json", {**about, **scores})
+        self.run.write_text("metrics.txt", table)
+        self._draw(self.run, step, result)
+        if summary > self.best:
+            self.best = summary
+            weights, state = self.model.state_dict(), self._state(step)
+            save_checkpoint(self._checkpoints(self.run), step, weights, None, state, kind="best", keep=1)
+
+    def _score(self, results: Path) -> KittiResult:
+        workers = self.settings.num_workers
+        loader = DataLoader(self.val_set, self.settings.batch_size, num_workers=workers, collate_fn=collate)
+        with self.fabric.autocast():
+            return score(self.model, loader, self.model.class_names, results, self.fabric.device)
+
+    def _draw(self, run: Run, step: int, result: KittiResult) -> None:
+        """Some frames, the same ones each time and spread over the split; and the curves so far."""
+        count = min(PICTURES, len(self.val_set))
+        for i in range(count):
+            sample = self.val_set[i * len(self.val_set) // count]
+            with self.fabric.autocast():
+                ((info, found, _),) = detect(
+                    self.model, [collate([sample])], self.model.class_names, self.fabric.device
+                )
+            draw_detections(
+                run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, info, found,
+                self.model.class_names, self.model.point_cloud_range, note=f"after {step:,} steps",
+            )  # fmt: skip
+        curves = {name: result.curve(name, "3d", "moderate") for name in self.model.class_names}
+        names = {f"val/{curve.key.replace('@', '_')}": name for name, curve in curves.items()}
+        panels = (
+            Panel("training loss", {"loss": "loss"}, smooth=True, log=True),
+            Panel("3D average precision, moderate, R40", names),
+        )
+        draw_curves(run.rows(), panels, run.folder / "curves.png")
+
+    def _checkpoints(self, run: Run) -> Path:
+        return run.folder / "checkpoints"
+
+    def _state(self, step: int) -> dict[str, Any]:
+        best = self.best if self.best > float("-inf") else None
+        return {"step": step, "best": best, "formerkit": formerkit.__version__, **self.header}
+
+
+def main_score(result: KittiResult, class_names: Sequence[str]) -> float:
+    """Mean over classes of the 3D average precision (R40, moderate), by which the best weights are chosen."""
+    values = [result.curve(name, "3d", "moderate").ap_r40 for name in class_names]
+    return sum(values) / len(values)

@@ -1,0 +1,37 @@
+"""Curves: the running mean against its definition, and a picture of whatever was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from formerkit.training.curves import Panel, draw_curves, running_mean
+
+
+@given(
+    st.lists(st.one_of(st.floats(-5, 5), st.just(float("nan"))), min_size=1, max_size=30),
+    st.integers(1, 9),
+)
+def test_the_running_mean_is_that_of_a_window(values: list[float], width: int) -> None:
+    array = np.array(values)
+    for i, mean in enumerate(running_mean(array, width)):
+        window = array[max(0, i - width // 2) : i + width // 2 + 1]
+        known = window[np.isfinite(window)]
+        np.testing.assert_allclose(mean, known.mean() if len(known) else np.nan, atol=1e-9)
+
+
+def test_a_picture_shows_what_was_recorded(tmp_path: Path) -> None:
+    panels = (Panel("loss", {"loss": "loss"}, smooth=True, log=True), Panel("score", {"a": "A", "b": "B", "c": "C"}))
+    rows = [(step, "loss", 10.0 / step) for step in range(1, 200)] + [(50, "a", 3.0), (100, "a", 5.0), (50, "b", 1.0)]
+    draw_curves(rows, panels, tmp_path / "full.png")
+    draw_curves([], panels, tmp_path / "empty.png")
+    full, empty = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("full.png", "empty.png"))
+    half = full.shape[1] // 2
+    for part in (np.s_[:, :half], np.s_[:, half:]):
+        orange = [(picture[part] == (255, 166, 43)).all(-1).sum() for picture in (full, empty)]
+        assert orange[0] > 20
+        assert orange[1] == 0
