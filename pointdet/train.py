@@ -62,8 +62,6 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     fabric = make_fabric(settings)
     is_real = looks_like_kitti(data.root)
     fabric.print(f"training on KITTI at {data.root}" if is_real else _announcement(data, builtin))
-    with fabric.rank_zero_first():  # the others find scenes and caches ready
-        train_set, val_set = _datasets(data if is_real else _with_builtin_scenes(data, config.seed), config.seed)
     torch.manual_seed(torch_seed(config.seed, "weights"))
     lion = LION(class_names=data.class_names, point_cloud_range=data.point_cloud_range, **model_arguments)
     model, optimizer = fabric.setup(lion, adam(lion, weight_decay=settings.weight_decay))
@@ -72,6 +70,8 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     if checkpoint is not None:
         start_step, best = _restore(checkpoint, lion, optimizer, config)
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
+    with fabric.rank_zero_first():  # the others find scenes and caches ready
+        train_set, val_set = _datasets(data if is_real else _with_builtin_scenes(data, config.seed), config.seed)
     sampler = RunSampler(
         len(train_set), settings.epochs, settings.batch_size * settings.accumulate * fabric.world_size,
         seed=config.seed, start_step=start_step, rank=fabric.global_rank, world_size=fabric.world_size,

@@ -16,6 +16,7 @@ from formerdata.kitti.files import Layout
 from formerdata.kitti.frame import Frame
 from formerdata.kitti.index import FrameIndex
 from formerdata.kitti.objects import Objects
+from formerdata.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,9 @@ def difficulty(objects: Objects) -> np.ndarray:
 
 def build_database(layout: Layout, index: FrameIndex, *, progress: bool = True) -> ObjectDatabase:
     """Cut the labelled objects out of the frames' whole scans."""
-    from tqdm import tqdm
-
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        pieces = list(
-            tqdm(
-                pool.map(lambda position: _cut(index.read_frame(layout, position)), range(len(index))),
-                total=len(index),
-                desc="object database",
-                unit="frame",
-                disable=None if progress else True,
-            )
-        )
+        found = pool.map(lambda position: _cut(index.read_frame(layout, position)), range(len(index)))
+        pieces = list(progress_bar(found, len(index), "cutting out objects", "frame", show=progress))
     counts = np.array([len(points) for piece in pieces for points in piece[4]], dtype=np.int64)
     clouds = [points for piece in pieces for points in piece[4]]
     return ObjectDatabase(

@@ -15,6 +15,7 @@ from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.files import Layout, read_scan
 from formerdata.kitti.frame import Frame, FrameInfo, read_info
 from formerdata.kitti.objects import Objects, empty_objects
+from formerdata.progress import progress_bar
 
 _COLUMNS = tuple(field.name for field in fields(Objects) if field.name != "scores")
 
@@ -82,12 +83,9 @@ def build_index(layout: Layout, frame_ids: Sequence[str], *, progress: bool = Tr
     Raises:
         DataError: If one is absent (labels, images and planes may be) or malformed.
     """
-    from tqdm import tqdm
-
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         found = pool.map(lambda frame_id: read_info(layout, frame_id), frame_ids)
-        bar = tqdm(found, total=len(frame_ids), desc="frame index", unit="frame", disable=None if progress else True)
-        infos = list(bar)
+        infos = list(progress_bar(found, len(frame_ids), "reading labels", "frame", show=progress))
     none = empty_objects(scored=False)
     objects = [none if info.objects is None else info.objects for info in infos]
     unknown = np.full(4, np.nan)

@@ -12,8 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
+from formerdata.progress import progress_bar
 from formerdata.scenes.scene import Scene, make_scene
 from formerdata.scenes.settings import SceneSettings
 from formerkit.io import DataError, atomic_write
@@ -60,7 +59,8 @@ def generate(
     missing = [i for i in range(total) if not _path(root, "calib", i).exists()]
     if missing:
         work = partial(_write_scene, root, seed, settings)
-        for _ in tqdm(_run(work, missing, num_workers), "scenes", len(missing), disable=not progress, unit="scene"):
+        made = _run(work, missing, num_workers)
+        for _ in progress_bar(made, len(missing), "generating scenes", "scene", show=progress):
             pass
     for name, numbers in (("train", range(num_train)), ("val", range(num_train, total))):
         text = "".join(f"{i:06d}\n" for i in numbers)
