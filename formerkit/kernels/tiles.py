@@ -96,65 +96,6 @@ def add_gathered_product(typing_context, tile, x, rows, position, stride, column
 
 
 @intrinsic
-def add_product(typing_context, tile, x, x_at, stride, w, w_at):
-    """``tile[r] += x[x_at + r * stride] * w[w_at : w_at + vectors * lanes]``: one step of the depth."""
-
-    def codegen(context, builder, signature, arguments):
-        value, x_, x_at_, stride_, w_, w_at_ = arguments
-        vector = tile.vector
-        weights = [
-            _read(context, builder, vector, w, w_, _offset(builder, w_at_, v * vector.lanes))
-            for v in range(tile.vectors)
-        ]
-        for r in range(tile.rows):
-            start = builder.add(x_at_, builder.mul(stride_, ir.Constant(stride_.type, r)))
-            scalar = _scalar_of(context, builder, x, x_, start)
-            value = _accumulate(builder, tile, value, r, _broadcast(builder, vector, scalar), weights)
-        return value
-
-    intp = types.intp
-    return tile(tile, x, intp, intp, w, intp), codegen
-
-
-@intrinsic
-def row_tile(typing_context, array, at, rows, vectors):
-    """A tile whose every row is ``array[at : at + vectors * lanes]``."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
-        return None
-    tile = TileType(array.dtype, rows.literal_value, vectors.literal_value)
-
-    def codegen(context, builder, signature, arguments):
-        vector, value = tile.vector, ir.Constant(tile.llvm_type, ir.Undefined)
-        for v in range(tile.vectors):
-            place = _offset(builder, arguments[1], v * vector.lanes)
-            column = _read(context, builder, vector, array, arguments[0], place)
-            for r in range(tile.rows):
-                value = builder.insert_value(value, column, r * tile.vectors + v)
-        return value
-
-    return tile(array, types.intp, rows, vectors), codegen
-
-
-@intrinsic
-def store_tile(typing_context, tile, out, at, stride):
-    """``out[at + r * stride :] = tile[r]``."""
-
-    def codegen(context, builder, signature, arguments):
-        value, out_, at_, stride_ = arguments
-        vector = tile.vector
-        for r in range(tile.rows):
-            start = builder.add(at_, builder.mul(stride_, ir.Constant(stride_.type, r)))
-            for v in range(tile.vectors):
-                index = _offset(builder, start, v * vector.lanes)
-                address = _address(context, builder, out, out_, index, vector.llvm_type)
-                part = builder.extract_value(value, r * tile.vectors + v)
-                builder.store(part, address, align=vector.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(tile, out, types.intp, types.intp), codegen
-
-
-@intrinsic
 def add_outer_product(typing_context, tile, x, x_at, g, g_at):
     """``tile[r] += x[x_at + r] * g[g_at : g_at + vectors * lanes]``."""
 

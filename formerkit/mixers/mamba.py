@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from formerkit.mixers.causal_conv import causal_conv_silu
-from formerkit.mixers.linear import Linear
 from formerkit.mixers.packing import pack
 from formerkit.mixers.selective_scan import selective_scan
 
@@ -39,8 +38,8 @@ class SelectiveSSM(nn.Module):
         self.reverse = reverse
         self.special_step_init = special_step_init
         self.conv = nn.Conv1d(channels, channels, kernel_size, groups=channels)
-        self.x_proj = Linear(channels, step_rank + 2 * state_size, bias=False)
-        self.dt_proj = Linear(step_rank, channels)
+        self.x_proj = nn.Linear(channels, step_rank + 2 * state_size, bias=False)
+        self.dt_proj = nn.Linear(step_rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, state_size))
         self.D = nn.Parameter(torch.empty(channels))
         # Optimisers leave these two out of weight decay.
@@ -94,13 +93,13 @@ class Mamba(nn.Module):
     ) -> None:
         super().__init__()
         inner, rank = expand * channels, math.ceil(channels / 16)
-        self.in_proj = Linear(channels, 2 * inner, bias=False)
+        self.in_proj = nn.Linear(channels, 2 * inner, bias=False)
         # The reference draws the special steps for the forward direction only.
         self.directions = nn.ModuleList(
             SelectiveSSM(inner, state_size, rank, kernel_size, reverse=reverse, special_step_init=not reverse)
             for reverse in ((False, True) if bidirectional else (False,))
         )
-        self.out_proj = Linear(inner, channels, bias=False)
+        self.out_proj = nn.Linear(inner, channels, bias=False)
 
     def reset_parameters(self) -> None:
         self.in_proj.reset_parameters()

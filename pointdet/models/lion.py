@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.linear import Linear
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
@@ -74,9 +73,9 @@ class PositionEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.embed = Linear(3, channels)
+        self.embed = nn.Linear(3, channels)
         self.norm = nn.BatchNorm1d(channels)
-        self.project = Linear(channels, channels)
+        self.project = nn.Linear(channels, channels)
 
     def forward(self, voxels: Voxels) -> Tensor:
         """[N, C] for the voxels of the grid."""

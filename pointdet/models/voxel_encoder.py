@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from formerkit.mixers.linear import Linear
 from pointdet.ops.segments import segment_expand, segment_max, segment_mean
 from pointdet.ops.voxelize import VoxelizedPoints
 from pointdet.ops.voxels import Voxels
@@ -59,7 +58,7 @@ class PointLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.linear = Linear(in_channels, out_channels, bias=False)
+        self.linear = nn.Linear(in_channels, out_channels, bias=False)
         self.norm = nn.BatchNorm1d(out_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
