@@ -45,8 +45,8 @@ def draw_frame(
 ) -> None:
     """Write a PNG: the scene from above, the sensor at the bottom, ahead upwards.
 
-    Detections are solid outlines in the colour of their class with an arrow to the front and the score; true boxes are
-    pale areas with dashed edges.
+    Detections are solid outlines in the colour of their class, fainter where the score is low, with an arrow to the
+    front and the score; true boxes are pale areas with dashed edges.
 
     Args:
         path: The picture.
@@ -79,7 +79,7 @@ def draw_frame(
     if true_boxes is not None:
         _areas(axes, true_boxes)
     if len(boxes):
-        colours = [_colour(label) for label in labels.tolist()]
+        colours = _faded([_colour(label) for label in labels.tolist()], scores)
         _outlines(axes, boxes, colours)
         metres_a_point = (y1 - y0) / (0.9 * _INCHES * 72)
         _scores(axes, boxes, scores, colours, metres_a_point)
@@ -217,17 +217,26 @@ def _halo(width: float) -> list[Any]:
     return [withStroke(linewidth=width, foreground=PANEL)]
 
 
-def _outlines(axes: Any, boxes: np.ndarray, colours: list[str]) -> None:
+def _faded(colours: list[str], scores: np.ndarray) -> np.ndarray:
+    """[K, 3] colours: whole from a score of one half on, at zero a quarter left over the background."""
+    from matplotlib.colors import to_rgb
+
+    strength = np.clip(0.25 + 1.5 * np.asarray(scores, dtype=np.float64), 0.25, 1.0)[:, None]
+    return strength * np.array([to_rgb(colour) for colour in colours]) + (1 - strength) * np.array(to_rgb(PANEL))
+
+
+def _outlines(axes: Any, boxes: np.ndarray, colours: np.ndarray) -> None:
     """Detections."""
     from matplotlib.collections import LineCollection
 
     _, lines = _ground_plans(boxes, reach=0.7)
-    drawn = LineCollection(lines, colors=colours * 2, linewidths=1.5, capstyle="round", zorder=5)
+    twice = np.concatenate([colours, colours])  # outlines, then arrows
+    drawn = LineCollection(lines, colors=list(twice), linewidths=1.5, capstyle="round", zorder=5)
     drawn.set_path_effects(_halo(2.6))
     axes.add_collection(drawn)
 
 
-def _scores(axes: Any, boxes: np.ndarray, scores: np.ndarray, colours: list[str], metres_a_point: float) -> None:
+def _scores(axes: Any, boxes: np.ndarray, scores: np.ndarray, colours: np.ndarray, metres_a_point: float) -> None:
     """A number beside each box, on the side where least is in its way."""
     corners = _on_picture(bev_corners(boxes))
     taken = [np.concatenate([corner.min(0), corner.max(0)]) for corner in corners]

@@ -84,6 +84,18 @@ def test_scores_are_drawn(tmp_path: Path) -> None:
     assert (pictures[0] != pictures[1]).any()
 
 
+def test_unsure_detections_are_faint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visualize, "_scores", lambda *_: None)
+    nothing, box, brightest = np.zeros((0, 4)), np.array([[20.0, 10.0, -1, 8.0, 6.0, 1.5, 0]]), []
+    for score in (0.1, 0.3, 0.5, 0.9):
+        draw_frame(tmp_path / "a.png", nothing, box, np.array([score]), np.array([1]), NAMES, limits=LIMITS)
+        colours = picture(tmp_path / "a.png").reshape(-1, 3).astype(int)
+        near = np.abs(colours - np.round(255 * visualize._faded([CLASS_COLOURS[0]], np.array([score]))[0])).max(1) < 8
+        assert near.sum() > 100
+        brightest.append(visualize._faded([CLASS_COLOURS[0]], np.array([score])).sum())
+    assert brightest[0] < brightest[1] < brightest[2] == brightest[3]
+
+
 def test_a_frame_without_anything_and_crowds(tmp_path: Path) -> None:
     draw_frame(tmp_path / "none.png", np.zeros((0, 4)), *NONE, NAMES, true_boxes=np.zeros((0, 7)), title="empty")
     assert picture(tmp_path / "none.png").std() > 0
