@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formerkit.mixers.packing import check_cu_seqlens
+from formerkit.mixers.panel import panel
 
 
 def causal_conv_silu(
@@ -59,7 +60,7 @@ def _compiled(x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, rever
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     channels, out_dtype = x.shape[1], x.dtype
     tensors = [x.to(dtype), weight.t().to(dtype), bias.to(dtype)]
-    if padding := -channels % 16:
+    if padding := -channels % panel(dtype):
         tensors = [F.pad(value, (0, padding)) for value in tensors]
     return _CausalConvSilu.apply(*tensors, cu_seqlens, reverse)[:, :channels].to(out_dtype)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formerkit.mixers.packing import check_cu_seqlens
+from formerkit.mixers.panel import panel
 from formerkit.mixers.selective_scan_torch import selective_scan_chunked
 
 
@@ -124,20 +125,13 @@ def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tens
     channels, out_dtype = u.shape[1], u.dtype
     tensors = [u, delta, A.t(), B, C, D, z if z is not None else u.new_empty(0, 0), initial.transpose(1, 2)]
     tensors = [value.to(dtype) for value in tensors]
-    padding = -channels % _panel(dtype)
+    padding = -channels % panel(dtype)
     if padding:
         with_channels = (0, 1, 2, 5, 6, 7) if z is not None else (0, 1, 2, 5, 7)
         tensors = [F.pad(x, (0, padding)) if i in with_channels else x for i, x in enumerate(tensors)]
     u, delta, A_t, B, C, D, z_, initial_t = tensors
     y, final = _SelectiveScan.apply(u, delta, A_t, B, C, D, z_, initial_t, cu_seqlens, z is not None, reverse)
     return y[:, :channels].to(out_dtype), final[..., :channels].transpose(1, 2).to(out_dtype)
-
-
-def _panel(dtype: torch.dtype) -> int:
-    """Channels of one vector of the kernels."""
-    from formerkit.kernels.simd import REGISTER_BITS, WIDE
-
-    return WIDE * REGISTER_BITS // (8 * dtype.itemsize)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -164,7 +158,7 @@ class _SelectiveScan(torch.autograd.Function):
         training = any(ctx.needs_input_grad)
         kept = u.new_empty((int(chunk_offsets[-1]) if training else 0, *a2.shape))
         y, final = torch.empty_like(u, memory_format=torch.contiguous_format), torch.empty_like(initial)
-        tasks = (len(offsets) - 1) * (u.shape[1] // _panel(u.dtype))
+        tasks = (len(offsets) - 1) * (u.shape[1] // panel(u.dtype))
         tensors = (u, delta, a2, B, C, D.detach().contiguous(), z)
         arrays = [x.numpy() for x in tensors]
         run_ranges(
@@ -189,7 +183,7 @@ class _SelectiveScan(torch.autograd.Function):
 
         *tensors, kept = ctx.saved_tensors
         u, _, a2, B, _, D, z = tensors
-        sequences, panels = len(ctx.offsets) - 1, u.shape[1] // _panel(u.dtype)
+        sequences, panels = len(ctx.offsets) - 1, u.shape[1] // panel(u.dtype)
         gu, gdelta = (u.new_empty(u.shape) for _ in range(2))
         gz = torch.empty_like(z, memory_format=torch.contiguous_format)
         ga, ginitial = u.new_empty(sequences, *a2.shape), u.new_empty(sequences, *a2.shape)
