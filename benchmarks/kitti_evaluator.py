@@ -10,7 +10,6 @@ Labels are those of ``data/kitti_eval/val_small``, repeated, if they are at hand
 
 from __future__ import annotations
 
-import os
 import tarfile
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from formerdata.kitti import Objects, read_objects
 
+from benchmarks.data import DATA
 from benchmarks.timing import machine, medians
 from formerkit.seeds import generator
 from pointdet.metrics.kitti import evaluate
@@ -26,7 +26,6 @@ from pointdet.metrics.kitti import evaluate
 FRAMES = 3769
 CLASSES = ("Car", "Pedestrian", "Cyclist")
 SIZES = {"Car": (1.53, 1.63, 3.88), "Pedestrian": (1.76, 0.66, 0.84), "Cyclist": (1.74, 0.60, 1.76)}
-DATA = Path(os.environ.get("FORMERKIT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def real_labels() -> list[Objects] | None:

@@ -13,7 +13,6 @@ frames are also scored as if each stood there ten times, which changes neither p
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from formerdata.kitti import Batch, Layout, Objects, Sample, collate, read_frame
 from formerdata.kitti.dataset import sample_from_frame
 
 import formerkit  # noqa: F401  (before torch works: how its threads wait)
+from benchmarks.data import DATA
 from formerkit.memory import keep_freed_memory
 from formerkit.seeds import generator
 from formerkit.training.fabric import make_fabric
@@ -35,7 +35,6 @@ from pointdet.metrics.kitti import evaluate
 from pointdet.models.lion import LION, BackboneSettings
 from pointdet.visualize import draw_detections
 
-DATA = Path(os.environ.get("FORMERKIT_DATA", "../shared/data"))
 LEVELS = ("easy", "moderate", "hard")
 REPEATS = 10
 

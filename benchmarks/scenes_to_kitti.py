@@ -11,17 +11,15 @@ with few objects that is less than 100.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from formerdata.kitti import collate, read_objects, write_objects
 
+from benchmarks.data import DATA
 from pointdet.inference import detect
 from pointdet.metrics.kitti import evaluate
 from pointdet.predict import frames_of, load_detector
 from pointdet.visualize import draw_detections
-
-DATA = Path(os.environ.get("FORMERKIT_DATA", "../shared/data"))
 
 
 def main() -> None:
