@@ -19,7 +19,7 @@ from formerdata.kitti.files import DEFAULT_IMAGE_SHAPE
 from formerdata.points import SUFFIXES, read_points
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import CheckpointError, DataError, FormerkitError
+from formerkit.io import CheckpointError, ConfigError, DataError, FormerkitError
 from formerkit.memory import keep_freed_memory
 
 
@@ -84,7 +84,9 @@ def _bare_sample(path: Path) -> Sample:
     return Sample(read_points(path), none, np.zeros(0, dtype=np.int64), info)
 
 
-def predict(checkpoint: str, source: str, output: str = "predictions", pictures: bool = True) -> int:
+def predict(
+    checkpoint: str, source: str, output: str = "predictions", pictures: bool = True, device: str = "auto"
+) -> int:
     """Detect in scans and write result files and pictures.
 
     Args:
@@ -92,17 +94,22 @@ def predict(checkpoint: str, source: str, output: str = "predictions", pictures:
         source: A scan, or a folder of scans.
         output: Folder of the results.
         pictures: Whether to draw each frame.
+        device: Where to compute, as torch names it; ``auto`` is ``cuda`` where there is one, else ``cpu``.
 
     Returns:
         Number of frames.
+
+    Raises:
+        ConfigError: If there is no such device.
     """
     from pointdet.inference import detect
     from pointdet.visualize import draw_detections
 
-    model = load_detector(checkpoint)
+    device = _usable_device(device)
+    model = load_detector(checkpoint).to(device)
     count = 0
     for sample in frames_of(Path(source), model.point_cloud_range):
-        for info, found, objects in detect(model, [collate([sample])], model.class_names):
+        for info, found, objects in detect(model, [collate([sample])], model.class_names, device):
             write_objects(Path(output) / f"{info.frame_id}.txt", objects)
             if pictures:
                 draw_detections(
@@ -115,6 +122,18 @@ def predict(checkpoint: str, source: str, output: str = "predictions", pictures:
     return count
 
 
+def _usable_device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
+    return name
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     from jsonargparse import ArgumentParser
@@ -125,6 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("source", type=str, help="a scan (.bin, .npy, .pcd, .ply), or a folder of scans")
     parser.add_argument("--output", type=str, default="predictions", help="folder of the results")
     parser.add_argument("--pictures", type=bool, default=True, help="draw each frame")
+    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1, ...; auto prefers cuda")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
         predict(**options.as_dict())

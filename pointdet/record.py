@@ -114,7 +114,7 @@ class Record:
         names = {f"val/{curve.key.replace('@', '_')}": name for name, curve in curves.items()}
         panels = (
             Panel("training loss", {"loss": "loss"}, smooth=True, log=True),
-            Panel("3D average precision, moderate, R40", names),
+            Panel("3D average precision, moderate, R40, percent", names, limits=(0.0, 100.0)),
         )
         draw_curves(run.rows(), panels, run.folder / "curves.png")
 

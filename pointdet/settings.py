@@ -29,7 +29,7 @@ class DataSettings:
         augmentations: Of training samples.
         cache_dir: Where the frame index and the object database are kept; ``root/.formerkit`` if not given.
         allow_missing_frames: Use the frames of a split that are there.
-        builtin_root: Where built-in scenes are generated.
+        builtin_root: Where built-in scenes are generated, a folder for each seed and number of them.
         builtin_train, builtin_val: Numbers of built-in scenes.
     """
 

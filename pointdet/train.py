@@ -110,8 +110,10 @@ def _with_builtin_scenes(data: DataSettings, seed: int) -> DataSettings:
     """Generate the scenes (those that are not there yet) and read them like KITTI."""
     from formerdata.scenes import generate
 
-    generate(data.builtin_root, num_train=data.builtin_train, num_val=data.builtin_val, seed=seed)
-    return replace(data, root=data.builtin_root, cache_dir=None)
+    # A folder for each series: another seed or number of scenes neither fails on the old ones nor replaces them.
+    root = Path(data.builtin_root) / f"{data.builtin_train}_{data.builtin_val}_seed_{seed}"
+    generate(root, num_train=data.builtin_train, num_val=data.builtin_val, seed=seed)
+    return replace(data, root=str(root), cache_dir=None)
 
 
 def _datasets(data: DataSettings, seed: int) -> tuple[KittiDataset, KittiDataset]:

@@ -25,12 +25,14 @@ class Panel:
         names: The metrics to draw, and what each is called in the picture.
         smooth: Draw the running mean strong and the values faint.
         log: Logarithmic vertical axis.
+        limits: Of the vertical axis; by default what the values need.
     """
 
     title: str
     names: Mapping[str, str]
     smooth: bool = False
     log: bool = False
+    limits: tuple[float, float] | None = None
 
 
 def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
@@ -51,6 +53,7 @@ def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel],
     FigureCanvasAgg(figure)
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         _style(axes, panel)
+        axes.set_xlim(0, max((step for values in series.values() for step, _ in values), default=0) or 1)
         for colour, (name, label) in zip(_COLOURS, panel.names.items(), strict=False):
             if name in series:
                 steps, values = np.array(series[name], dtype=float).T
@@ -76,7 +79,9 @@ def _draw(axes: Any, steps: np.ndarray, values: np.ndarray, label: str, colour: 
     if panel.smooth:
         axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.8)
         values = running_mean(values, max(1, len(values) // 20))
-    axes.plot(steps, values, color=colour, linewidth=2, label=label, marker="o" if len(values) < 30 else None, ms=4)
+    marker = "o" if len(values) < 30 else None
+    # Not clipped: the last point lies on the border.
+    axes.plot(steps, values, color=colour, linewidth=2, label=label, marker=marker, ms=4, clip_on=False)
 
 
 def _style(axes: Any, panel: Panel) -> None:
@@ -90,3 +95,6 @@ def _style(axes: Any, panel: Panel) -> None:
     if panel.log:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+    if panel.limits is not None:
+        axes.set_ylim(panel.limits)

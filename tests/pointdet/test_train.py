@@ -12,6 +12,8 @@ from formerdata.kitti import Layout, read_objects
 from formerkit.training.checkpoint import checkpoints
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
+from pointdet.settings import DataSettings
+from pointdet.train import _with_builtin_scenes
 from pointdet.train import main as train_main
 
 CONFIG = """
@@ -31,6 +33,7 @@ builtin:
     head: {{score_threshold: 0.005, max_detections: 20}}
   training: {{epochs: 1, batch_size: 2, accumulate: 1, validate_every: 0}}
 """
+SCENES = "scenes/4_2_seed_0"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_the_first_line_says_what_is_trained_on(trained: Path, capsys) -> None:
 
 
 def test_prediction_and_validation_agree_to_the_byte(trained: Path, capsys) -> None:
-    root, written = trained / "scenes", trained / "predicted"
+    root, written = trained / SCENES, trained / "predicted"
     layout = Layout(root)
     validated = trained / "run" / "results" / "step_00000002"
     assert list(validated.glob("*.txt"))
@@ -113,7 +116,7 @@ def test_errors_are_one_line_and_an_exit_code(arguments: list[str], message: str
 
 
 def test_predicting_from_damaged_or_absent_checkpoints(trained: Path, tmp_path: Path, capsys) -> None:
-    scan = next((trained / "scenes" / "training" / "velodyne").glob("*.bin"))
+    scan = next((trained / SCENES / "training" / "velodyne").glob("*.bin"))
     assert predict_main([str(tmp_path), str(scan)]) == 1
     assert "manifest.json: cannot be read" in capsys.readouterr().err
     (tmp_path / "checkpoints").mkdir()
@@ -121,8 +124,21 @@ def test_predicting_from_damaged_or_absent_checkpoints(trained: Path, tmp_path: 
     assert "no whole checkpoint" in capsys.readouterr().err
 
 
+def test_an_absent_device_is_named(trained: Path, tmp_path: Path, capsys) -> None:
+    assert predict_main([str(trained / "run"), str(tmp_path), "--device", "warp"]) == 1
+    assert capsys.readouterr().err.startswith("error: device 'warp': ")
+
+
 def test_predicting_a_bare_scan(trained: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "cloud.npy", np.random.default_rng(0).uniform(0, 30, (500, 3)))
     arguments = [str(trained / "run"), str(tmp_path / "cloud.npy"), "--output", str(tmp_path / "out")]
     assert predict_main([*arguments, "--pictures", "false"]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cloud.txt"]
+
+
+def test_each_seed_and_number_of_scenes_has_its_folder(tmp_path: Path) -> None:
+    data = DataSettings(builtin_root=str(tmp_path), builtin_train=1, builtin_val=1)
+    roots = [Path(_with_builtin_scenes(data, seed).root) for seed in (0, 1, 0)]
+    assert roots[0] == roots[2] != roots[1]
+    scans = [next((root / "training" / "velodyne").glob("*.bin")).read_bytes() for root in roots]
+    assert scans[0] != scans[1]

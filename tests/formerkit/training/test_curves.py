@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -35,3 +36,15 @@ def test_a_picture_shows_what_was_recorded(tmp_path: Path) -> None:
         orange = [(picture[part] == (255, 166, 43)).all(-1).sum() for picture in (full, empty)]
         assert orange[0] > 20
         assert orange[1] == 0
+
+
+def test_one_value_stands_where_it_belongs(tmp_path: Path) -> None:
+    """A lone validation at the end of a run: at the right border of the loss's axis, at its height of 0 to 100."""
+    rows = [(step, "loss", 1.0) for step in range(1, 101)]
+    for value in (25.0, 75.0):
+        draw_curves([*rows, (100, "a", value)], (Panel("AP", {"a": "A"}, limits=(0.0, 100.0)),), tmp_path / "a.png")
+        picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+        rows_of, columns = (picture == (255, 166, 43)).all(-1).nonzero()
+        assert columns.mean() > 0.9 * picture.shape[1]
+        # Title and axis take a tenth or so of the height.
+        assert 1 - rows_of.mean() / picture.shape[0] == pytest.approx(value / 100, abs=0.12)
