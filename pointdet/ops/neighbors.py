@@ -68,7 +68,7 @@ def _by_hashing(keys: Tensor, deltas: Tensor) -> NeighborMap:
     repeated = kernels.insert(keys.numpy(), table, table_rows)
     if repeated >= 0:
         raise ValueError(f"neighbor_map: voxel of row {repeated} is listed twice")
-    neighbors = torch.empty(deltas.numel(), keys.numel(), dtype=torch.int32).numpy()
+    neighbors = torch.full((deltas.numel(), keys.numel()), -1, dtype=torch.int32).numpy()
     run_ranges(
         kernels.find_neighbors, keys.numel(), keys.numpy(), deltas.numpy(), table, table_rows, neighbors, min_rows=256
     )
@@ -76,7 +76,7 @@ def _by_hashing(keys: Tensor, deltas: Tensor) -> NeighborMap:
     run_ranges(kernels.count_pairs, deltas.numel(), neighbors, counts.numpy())
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     inputs, outputs = (torch.empty(int(starts[-1]), dtype=torch.int32) for _ in range(2))
-    kernels.list_pairs(neighbors, starts.numpy(), inputs.numpy(), outputs.numpy())
+    run_ranges(kernels.list_pairs, deltas.numel(), neighbors, starts.numpy(), inputs.numpy(), outputs.numpy())
     return NeighborMap(inputs, outputs, starts)
 
 

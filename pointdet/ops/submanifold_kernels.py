@@ -60,25 +60,32 @@ def _slot(key, shift):
 
 @numba.njit(cache=True, nogil=True)
 def find_neighbors(first, last, keys, deltas, table, table_rows, neighbors):
-    """``neighbors[k, row]`` is the row with key ``keys[row] + deltas[k]``, or -1, for rows ``first`` to ``last``."""
+    """``neighbors[k, row]`` is the row with key ``keys[row] + deltas[k]``, or the -1 that stands there already.
+
+    The offsets mirror each other, ``deltas[K - 1 - k] == -deltas[k]``: who finds a neighbour is its neighbour on the
+    other side. So rows ``first`` to ``last`` look for one half only and write both; no place is written twice.
+    """
     mask, shift = len(table) - 1, _shift(len(table))
-    for k in range(len(deltas)):
+    middle = len(deltas) // 2
+    for row in range(first, last):
+        neighbors[middle, row] = row
+    for k in range(middle):
         for row in range(first, last):
             key = keys[row] + deltas[k]
             slot = _slot(key, shift)
-            found = -1
             while table[slot] != _EMPTY:
                 if table[slot] == key:
                     found = table_rows[slot]
+                    neighbors[k, row] = found
+                    neighbors[len(deltas) - 1 - k, found] = row
                     break
                 slot = (slot + 1) & mask
-            neighbors[k, row] = found
 
 
 @numba.njit(cache=True, nogil=True)
-def list_pairs(neighbors, starts, inputs, outputs):
-    """Pairs of each offset, sorted by output row; ``starts`` [K + 1] must hold the running counts."""
-    for k in range(neighbors.shape[0]):
+def list_pairs(first, last, neighbors, starts, inputs, outputs):
+    """Pairs of offsets ``first`` to ``last``, sorted by output row; ``starts`` [K + 1] holds the running counts."""
+    for k in range(first, last):
         position = starts[k]
         for row in range(neighbors.shape[1]):
             if neighbors[k, row] >= 0:
