@@ -4,8 +4,8 @@
     python -m benchmarks.scenes_to_kitti [--run runs/lion_builtin] [--kitti DIR] [--output DIR]
 
 Prints KITTI's table for all labelled frames of ``DIR`` and writes result files and a picture of each frame. Objects
-outside the detector's range count as missed. Beside the average precision stands what perfect detections would have:
-with few objects that is less than 100.
+outside the detector's range count as missed. The table's last columns say how many objects count: with fewer than 41 a
+class cannot reach 100.
 """
 
 from __future__ import annotations
