@@ -108,6 +108,24 @@ def load_wide(typing_context, array, index):
 
 
 @intrinsic
+def load_block(typing_context, array, index, registers):
+    """Read a constant number of ``registers`` from ``array`` at element ``index``."""
+    if not isinstance(registers, types.IntegerLiteral):
+        return None
+    (result, codegen) = _load_as(array, VectorType(array.dtype, registers.literal_value))
+    return result.return_type(array, types.intp, registers), codegen
+
+
+@intrinsic
+def splat_block(typing_context, array, index, registers):
+    """A constant number of ``registers`` with element ``index`` of ``array`` in every lane."""
+    if not isinstance(registers, types.IntegerLiteral):
+        return None
+    (result, codegen) = _splat_as(array, VectorType(array.dtype, registers.literal_value))
+    return result.return_type(array, types.intp, registers), codegen
+
+
+@intrinsic
 def store(typing_context, array, index, value):
     """Write a register to ``array`` at element ``index``."""
 
@@ -119,16 +137,18 @@ def store(typing_context, array, index, value):
     return types.void(array, types.intp, value), codegen
 
 
-@intrinsic
-def splat_wide(typing_context, array, index):
-    """``WIDE`` registers with element ``index`` of ``array`` in every lane."""
-    vector = VectorType(array.dtype, WIDE)
-
+def _splat_as(array: types.Array, vector: VectorType) -> Any:
     def codegen(context, builder, signature, arguments):
         address = _address(context, builder, array, arguments[0], arguments[1], None)
         return _broadcast(builder, vector, builder.load(address))
 
     return vector(array, types.intp), codegen
+
+
+@intrinsic
+def splat_wide(typing_context, array, index):
+    """``WIDE`` registers with element ``index`` of ``array`` in every lane."""
+    return _splat_as(array, VectorType(array.dtype, WIDE))
 
 
 @intrinsic

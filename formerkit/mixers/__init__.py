@@ -1,7 +1,35 @@
-"""Sequence mixers behind one call: ``y = mixer(x, cu_seqlens=None)``."""
+"""Sequence mixers behind one call: ``y = mixer(x, cu_seqlens=None)``.
 
+``x`` is [batch, length, channels], or packed [total, channels] with ``cu_seqlens`` [sequences + 1]. The functions
+below the modules take heads and an initial state, and return the final one beside the output.
+"""
+
+from formerkit.mixers.bidirectional import Bidirectional
 from formerkit.mixers.causal_conv import causal_conv_silu
+from formerkit.mixers.gated_linear_attention import gated_linear_attention
 from formerkit.mixers.mamba import Mamba
+from formerkit.mixers.mlstm import MLSTM, MLSTMState, mlstm
+from formerkit.mixers.retention import Retention, retention
+from formerkit.mixers.rotary import apply_rotary
+from formerkit.mixers.rwkv import RWKV6, wkv6
 from formerkit.mixers.selective_scan import selective_scan
+from formerkit.mixers.ttt import TTTLinear, TTTState, ttt_linear
 
-__all__ = ["Mamba", "causal_conv_silu", "selective_scan"]
+__all__ = [
+    "MLSTM",
+    "RWKV6",
+    "Bidirectional",
+    "MLSTMState",
+    "Mamba",
+    "Retention",
+    "TTTLinear",
+    "TTTState",
+    "apply_rotary",
+    "causal_conv_silu",
+    "gated_linear_attention",
+    "mlstm",
+    "retention",
+    "selective_scan",
+    "ttt_linear",
+    "wkv6",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -52,3 +54,84 @@ def pack(x: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
         )
     check_cu_seqlens(cu_seqlens, x.shape[0])
     return x, cu_seqlens
+
+
+def padded_rows(cu_seqlens: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+    """Row of each step of each sequence [S, L] int64, and whether the step exists [S, L]; L is the longest length."""
+    begin, end = cu_seqlens[:-1].long(), cu_seqlens[1:].long()
+    longest = int((end - begin).max()) if begin.numel() else 0
+    step = torch.arange(longest, device=cu_seqlens.device)
+    real = step < (end - begin)[:, None]
+    rows = end[:, None] - 1 - step if reverse else begin[:, None] + step
+    return torch.where(real, rows, 0), real
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Tensors with a head axis, packed.
+
+    Attributes:
+        rows: Each [T, H, D], or with 1 for T or H where one value serves all.
+        cu_seqlens: [S + 1].
+        leading: Shape before the head axis, to be restored.
+    """
+
+    rows: tuple[Tensor, ...]
+    cu_seqlens: Tensor
+    leading: tuple[int, ...]
+
+    @property
+    def sequences(self) -> int:
+        return self.cu_seqlens.numel() - 1
+
+    def restore(self, x: Tensor) -> Tensor:
+        """[T, ...] to the shape of the input."""
+        return x.reshape(*self.leading, *x.shape[1:])
+
+
+def flatten(name: str, cu_seqlens: Tensor | None, **tensors: Tensor) -> Packed:
+    """Pack [B, L, H, D] tensors, or check packed [T, H, D] ones; the first gives the shape the others follow.
+
+    Raises:
+        ValueError: If numbers of axes, devices or dtypes differ, or the offsets do not cover the rows.
+    """
+    first, lead = next(iter(tensors.items()))
+    if lead.ndim not in (3, 4) or (lead.ndim == 4 and cu_seqlens is not None):
+        raise ValueError(
+            f"{name}: expected {first} [T, H, D], with cu_seqlens or without, or [B, L, H, D] without, "
+            f"got shape {tuple(lead.shape)}{' and cu_seqlens' if cu_seqlens is not None else ''}"
+        )
+    for key, value in tensors.items():
+        if value.ndim != lead.ndim:
+            raise ValueError(f"{name}: {first} has {lead.ndim} axes, {key} {value.ndim}")
+        if value.device != lead.device or value.dtype != lead.dtype:
+            raise ValueError(f"{name}: {first} is {lead.dtype} on {lead.device}, {key} {value.dtype} on {value.device}")
+    leading = tuple(lead.shape[: lead.ndim - 2])
+    if lead.ndim == 4:
+        rows = tuple(_merge_leading(value, leading) for value in tensors.values())
+        return Packed(rows, uniform_cu_seqlens(leading[0], leading[1], lead.device), leading)
+    if cu_seqlens is None:
+        cu_seqlens = torch.tensor([0, lead.shape[0]], dtype=torch.int32, device=lead.device)
+    check_cu_seqlens(cu_seqlens, lead.shape[0])
+    return Packed(tuple(tensors.values()), cu_seqlens, leading)
+
+
+def _merge_leading(x: Tensor, leading: tuple[int, ...]) -> Tensor:
+    """[B, L, ...] to [B L, ...]; [1, 1, ...] stays one row for all."""
+    if x.shape[:2] == (1, 1) and leading != (1, 1):
+        return x[0]
+    return x.expand(*leading, *x.shape[2:]).flatten(0, 1)
+
+
+def previous_rows(x: Tensor, cu_seqlens: Tensor) -> Tensor:
+    """[T, ...]: each row's predecessor in its sequence, zero for the first."""
+    shifted = torch.cat([x.new_zeros(1, *x.shape[1:]), x[:-1]]) if x.shape[0] else x
+    first = cu_seqlens[:-1][cu_seqlens[1:] > cu_seqlens[:-1]].long()
+    return shifted.index_fill(0, first, 0.0)
+
+
+def flip_rows(x: Tensor, cu_seqlens: Tensor) -> Tensor:
+    """[T, ...]: the rows of each sequence from its last to its first."""
+    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
+    ends = torch.repeat_interleave(cu_seqlens[:-1].long() + cu_seqlens[1:].long() - 1, lengths)
+    return x.index_select(0, ends - torch.arange(x.shape[0], device=x.device))

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from formerkit.mixers.packing import padded_rows
+
 CHUNK = 64
 
 
@@ -46,16 +48,6 @@ def selective_scan_chunked(
     if z is not None:
         y = y * F.silu(z.to(dtype))
     return y.to(u.dtype), state.to(u.dtype)
-
-
-def padded_rows(cu_seqlens: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-    """Row of each step of each sequence [S, L] int64, and whether the step exists [S, L]; L is the longest length."""
-    begin, end = cu_seqlens[:-1].long(), cu_seqlens[1:].long()
-    longest = int((end - begin).max()) if begin.numel() else 0
-    step = torch.arange(longest, device=cu_seqlens.device)
-    real = step < (end - begin)[:, None]
-    rows = end[:, None] - 1 - step if reverse else begin[:, None] + step
-    return torch.where(real, rows, 0), real
 
 
 def _chunk(state: Tensor, A: Tensor, step: Tensor, du: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
-from pointdet.models.lion_operators import Operator, operator_block
+from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
 from pointdet.ops.submanifold import submanifold_conv

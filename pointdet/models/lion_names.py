@@ -1,16 +1,19 @@
 """State-dict names of LION: ours and those of the reference implementation, both ways.
 
-The reference keeps one flat Mamba module with the backward direction's parameters marked ``_b``; ours has a module for
-each direction. Its 2D stages count layers in one list (padding and activations too); ours name each convolution.
+What stands inside a block is told by :mod:`pointdet.models.lion_blocks.names`. The reference's 2D stages count layers
+in one list (padding and activations too); ours name each convolution.
 """
 
 from __future__ import annotations
 
 import re
 
+from pointdet.models.lion_blocks import Operator
+from pointdet.models.lion_blocks.names import block_name
 
-def to_reference(name: str) -> str:
-    """The reference's name of our entry ``name``.
+
+def to_reference(name: str, operator: Operator = "mamba") -> str:
+    """The reference's name of our entry ``name``, in a model with this linear RNN.
 
     Raises:
         KeyError: If the name is not one of ours.
@@ -18,18 +21,18 @@ def to_reference(name: str) -> str:
     for pattern, replacement in _RULES:
         match = re.fullmatch(pattern, name)
         if match:
-            return replacement(match)
+            return replacement(match, operator)
     raise KeyError(f"no reference name for {name!r}")
 
 
-def reference_names(names: list[str]) -> dict[str, str]:
+def reference_names(names: list[str], operator: Operator = "mamba") -> dict[str, str]:
     """Reference name to ours, for all of ``names``.
 
     Raises:
         KeyError: If a name is unknown.
         ValueError: If two names map to one.
     """
-    table = {to_reference(name): name for name in names}
+    table = {to_reference(name, operator): name for name in names}
     if len(table) != len(names):
         raise ValueError("two entries map to one name of the reference")
     return table
@@ -37,21 +40,6 @@ def reference_names(names: list[str]) -> dict[str, str]:
 
 def _layer_prefix(stage: str, way: str, index: str) -> str:
     return f"backbone_3d.linear_{int(stage) + 1}.{way}.{index}"
-
-
-def _operator(rest: str) -> str:
-    """Name inside a block: ``mixer.directions.1.conv.weight`` to ``mamba.conv1d_b.weight``."""
-    if not rest.startswith("mixer."):
-        return rest
-    parts = rest.split(".")[1:]
-    if parts[0] != "directions":
-        return "mamba." + ".".join(parts)
-    backward, name, *tail = parts[1] == "1", *parts[2:]
-    if name == "A_log":
-        name = "A_b_log" if backward else "A_log"
-    else:
-        name = ("conv1d" if name == "conv" else name) + ("_b" if backward else "")
-    return ".".join(["mamba", name, *tail])
 
 
 def _merge(rest: str) -> str:
@@ -64,27 +52,30 @@ def _merge(rest: str) -> str:
 _POSITION = {"embed": "0", "norm": "1", "project": "3"}
 
 _RULES = [
-    (r"voxel_encoder\.layers\.(\d+)(\..+)", lambda m: f"vfe.pfn_layers.{m[1]}{m[2]}"),
+    (r"voxel_encoder\.layers\.(\d+)(\..+)", lambda m, o: f"vfe.pfn_layers.{m[1]}{m[2]}"),
     (
         r"backbone\.blocks\.(\d+)\.(encoder|decoder)\.(\d+)\.blocks\.(\d+)\.(.+)",
-        lambda m: f"{_layer_prefix(m[1], m[2], m[3])}.blocks.{m[4]}.{_operator(m[5])}",
+        lambda m, o: f"{_layer_prefix(m[1], m[2], m[3])}.blocks.{m[4]}.{block_name(m[5], o)}",
     ),
     (
         r"backbone\.blocks\.(\d+)\.merges\.(\d+)\.(.+)",
-        lambda m: f"{_layer_prefix(m[1], 'downsample_list', m[2])}.{_merge(m[3])}",
+        lambda m, o: f"{_layer_prefix(m[1], 'downsample_list', m[2])}.{_merge(m[3])}",
     ),
     (
         r"backbone\.blocks\.(\d+)\.positions\.(\d+)\.(embed|norm|project)\.(.+)",
-        lambda m: f"{_layer_prefix(m[1], 'pos_emb_list', m[2])}.position_embedding_head.{_POSITION[m[3]]}.{m[4]}",
+        lambda m, o: f"{_layer_prefix(m[1], 'pos_emb_list', m[2])}.position_embedding_head.{_POSITION[m[3]]}.{m[4]}",
     ),
-    (r"backbone\.blocks\.(\d+)\.norms\.(\d+)\.(.+)", lambda m: f"{_layer_prefix(m[1], 'decoder_norm', m[2])}.{m[3]}"),
-    (r"backbone\.merges\.(\d+)\.(.+)", lambda m: f"backbone_3d.dow{int(m[1]) + 1}.{_merge(m[2])}"),
-    (r"backbone\.out\.blocks\.(\d+)\.(.+)", lambda m: f"backbone_3d.linear_out.blocks.{m[1]}.{_operator(m[2])}"),
-    (r"bev\.stages\.(\d+)\.(\d+)\.conv\.(.+)", lambda m: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 1}.{m[3]}"),
-    (r"bev\.stages\.(\d+)\.(\d+)\.norm\.(.+)", lambda m: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 2}.{m[3]}"),
-    (r"bev\.ups\.(\d+)\.conv\.(.+)", lambda m: f"backbone_2d.deblocks.{m[1]}.0.{m[2]}"),
-    (r"bev\.ups\.(\d+)\.norm\.(.+)", lambda m: f"backbone_2d.deblocks.{m[1]}.1.{m[2]}"),
-    (r"head\.score_conv\.(.+)", lambda m: f"dense_head.conv_cls.{m[1]}"),
-    (r"head\.box_conv\.(.+)", lambda m: f"dense_head.conv_box.{m[1]}"),
-    (r"head\.direction_conv\.(.+)", lambda m: f"dense_head.conv_dir_cls.{m[1]}"),
+    (
+        r"backbone\.blocks\.(\d+)\.norms\.(\d+)\.(.+)",
+        lambda m, o: f"{_layer_prefix(m[1], 'decoder_norm', m[2])}.{m[3]}",
+    ),
+    (r"backbone\.merges\.(\d+)\.(.+)", lambda m, o: f"backbone_3d.dow{int(m[1]) + 1}.{_merge(m[2])}"),
+    (r"backbone\.out\.blocks\.(\d+)\.(.+)", lambda m, o: f"backbone_3d.linear_out.blocks.{m[1]}.{block_name(m[2], o)}"),
+    (r"bev\.stages\.(\d+)\.(\d+)\.conv\.(.+)", lambda m, o: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 1}.{m[3]}"),
+    (r"bev\.stages\.(\d+)\.(\d+)\.norm\.(.+)", lambda m, o: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 2}.{m[3]}"),
+    (r"bev\.ups\.(\d+)\.conv\.(.+)", lambda m, o: f"backbone_2d.deblocks.{m[1]}.0.{m[2]}"),
+    (r"bev\.ups\.(\d+)\.norm\.(.+)", lambda m, o: f"backbone_2d.deblocks.{m[1]}.1.{m[2]}"),
+    (r"head\.score_conv\.(.+)", lambda m, o: f"dense_head.conv_cls.{m[1]}"),
+    (r"head\.box_conv\.(.+)", lambda m, o: f"dense_head.conv_box.{m[1]}"),
+    (r"head\.direction_conv\.(.+)", lambda m, o: f"dense_head.conv_dir_cls.{m[1]}"),
 ]

@@ -7,26 +7,31 @@ import pytest
 import torch
 
 from pointdet.models.lion import LION, PatchMerging, bev_map
+from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.lion_names import reference_names, to_reference
-from pointdet.models.lion_operators import MambaBlock
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.voxelize import voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels
 from tests import goldens
 from tests.goldens import tensor
 from tests.paths import GOLDENS, golden
-from tests.pointdet.models.lion_reference import assert_close, lion, load_by_rule
+from tests.pointdet.models.lion_reference import REFERENCE_OPERATORS, assert_close, lion, load_by_rule
 
-MAMBA_CASES = {
-    "g256": "backbone.blocks.0.encoder.1.blocks.1.",
-    "g1024": "backbone.blocks.2.decoder.0.blocks.0.",
+PLACES = {
+    "g256": ("backbone.blocks.0.encoder.1.blocks.1.", 3),
+    "g256_layer0": ("backbone.blocks.0.encoder.0.blocks.0.", 0),
+    "g1024": ("backbone.blocks.2.decoder.0.blocks.0.", 20),
 }
-BACKBONES = ("backbone_mamba", "backbone_mamba_small")
-
-
-@pytest.fixture(params=BACKBONES)
-def stored(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
-    return goldens.load(f"{request.param}.npz")
+"""Where the blocks of the stored cases stand, and their layer ids."""
+NUM_LAYERS = 34
+BLOCKS: list[tuple[Operator, str]] = [
+    ("mamba", "g256"), ("mamba", "g1024"), ("retnet", "g256"), ("retnet", "g1024"), ("rwkv", "g256"),
+    ("rwkv", "g256_layer0"), ("xlstm", "g256"), ("ttt", "g256"),
+]  # fmt: skip
+BACKBONES: list[tuple[Operator, str]] = [
+    ("mamba", ""), ("mamba", "_small"), ("retnet", ""), ("rwkv", "_small"), ("ttt", "_small"),
+    ("xlstm", "_first_stage"),
+]  # fmt: skip
 
 
 def our_stage(name: str) -> str:
@@ -43,33 +48,35 @@ def stages(stored: dict[str, np.ndarray]) -> list[str]:
     return [key.removesuffix("__coords") for key in stored if key.endswith("__coords")]
 
 
-def test_every_name_and_shape_of_the_reference_is_covered() -> None:
-    state = LION().state_dict()
-    ours = {key: list(state[name].shape) for key, name in reference_names(list(state)).items()}
-    theirs = {key: shape for key, shape, _ in goldens.state_dict_keys()["Mamba"]}
+@pytest.mark.parametrize("operator", REFERENCE_OPERATORS)
+def test_every_name_and_shape_of_the_reference_is_covered(operator: Operator) -> None:
+    state = LION(operator=operator).state_dict()
+    ours = {key: list(state[name].shape) for key, name in reference_names(list(state), operator).items()}
+    theirs = {key: shape for key, shape, _ in goldens.state_dict_keys()[REFERENCE_OPERATORS[operator]]}
     assert set(theirs) - set(ours) == {"global_step"}
     assert {key: theirs[key] for key in ours} == ours
 
 
-def test_weight_decay_spares_what_the_reference_spares() -> None:
-    spared = {to_reference(n) for n, p in LION().named_parameters() if getattr(p, "_no_weight_decay", False)}
-    assert spared == set(goldens.state_dict_keys()["Mamba__no_weight_decay"])
+@pytest.mark.parametrize("operator", REFERENCE_OPERATORS)
+def test_weight_decay_spares_what_the_reference_spares(operator: Operator) -> None:
+    parameters = LION(operator=operator).named_parameters()
+    spared = {to_reference(n, operator) for n, p in parameters if getattr(p, "_no_weight_decay", False)}
+    assert spared == set(goldens.state_dict_keys()[f"{REFERENCE_OPERATORS[operator]}__no_weight_decay"])
 
 
-@pytest.mark.parametrize("case", MAMBA_CASES)
-def test_mamba_block_value_and_gradients(case: str) -> None:
-    stored = goldens.load(f"op_mamba_{case}.npz")
-    block = MambaBlock(64, drop_path=0.2).eval()
-    load_by_rule(block, MAMBA_CASES[case])
+@pytest.mark.parametrize(("operator", "case"), BLOCKS)
+def test_block_value_and_gradients(operator: Operator, case: str) -> None:
+    stored = goldens.load(f"op_{operator}_{case}.npz")
+    prefix, layer_id = PLACES[case]
+    block = operator_block(operator, 64, 0.2, layer_id, NUM_LAYERS).eval()
+    load_by_rule(block, prefix, operator)
     x = tensor(stored["x"]).requires_grad_()
-    assert torch.equal(x, goldens.by_rule(f"input:Mamba:{case}:x", x.shape))
+    assert torch.equal(x, goldens.by_rule(f"input:{REFERENCE_OPERATORS[operator]}:{case}:x", x.shape))
     y = block(x)
     (y * tensor(stored["r"])).sum().backward()
     assert_close(y, stored["y"], float(stored["tol_y_f64"]), "output")
     assert_close(x.grad, stored["grad_x"], float(stored["tol_gx_f64"]), "gradient of the input")
-    names = {
-        to_reference(MAMBA_CASES[case] + name).split(".blocks.")[-1][2:]: p for name, p in block.named_parameters()
-    }
+    names = {to_reference(prefix + name, operator).split(".blocks.")[-1][2:]: p for name, p in block.named_parameters()}
     checked = [key for key in stored if key.startswith("grad__")]
     assert checked
     for key in checked:
@@ -129,9 +136,11 @@ def test_descriptor_and_merge(case: str) -> None:
         assert set(chosen.tolist()) == set(wanted.tolist())
 
 
-def test_backbone_end_to_end(stored: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize(("operator", "size"), BACKBONES)
+def test_backbone_end_to_end(operator: Operator, size: str) -> None:
     """The whole chain from points; rounding grows along it, and each stage's stored tolerance grows with it."""
-    model = lion(tuple(stored["group_size"].tolist()))
+    stored = goldens.load(f"backbone_{operator}{size}.npz")
+    model = lion(tuple(stored["group_size"].tolist()), operator)
     reached: dict[str, Voxels] = {}
     with torch.no_grad():
         cloud = voxelize(tensor(stored["points"]), model.point_cloud_range, model.voxel_size, int(stored["batch_size"]))
@@ -162,9 +171,10 @@ def isolated_stages(stored: dict[str, np.ndarray]) -> list[tuple[str, str]]:
     return [(name, f"dow{last if name == 'linear_out' else int(name.removeprefix('linear_')) - 1}") for name in found]
 
 
-def test_later_stages_from_stored_inputs() -> None:
-    stored = goldens.load("backbone_mamba_small.npz")
-    model = lion(tuple(stored["group_size"].tolist()))
+@pytest.mark.parametrize("operator", ["mamba", "rwkv", "ttt"])
+def test_later_stages_from_stored_inputs(operator: Operator) -> None:
+    stored = goldens.load(f"backbone_{operator}_small.npz")
+    model = lion(tuple(stored["group_size"].tolist()), operator)
     pairs = isolated_stages(stored)
     assert pairs
     for stage, source in pairs:

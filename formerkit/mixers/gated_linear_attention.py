@@ -1,0 +1,152 @@
+"""Gated linear attention: the recurrence that retention, RWKV, mLSTM and Mamba-2 share (Yang et al., 2023, equation 3).
+
+Over each sequence, per head, with state S [K, V] and decay ``a_t = exp(log_decay_t)``::
+
+    S_t = a_t * S_{t-1} + k_t v_t^T                 # a_t scales the rows of S
+    o_t = S_t^T q_t                                 # or S_{t-1}^T q_t, if exclusive
+
+On a CPU a compiled scan keeps the state in the cache (:mod:`formerkit.kernels.linear_scan`); its gradients are three
+more such scans, the decay's included, without a state for each token in memory. Elsewhere: chunks of matrix products.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from formerkit.mixers.chunked_linear_attention import chunked_linear_attention
+from formerkit.mixers.linear_scan import (
+    ADD_READ_DECAY,
+    DECAY_ADD_READ,
+    READ_DECAY_ADD,
+    Runs,
+    decay_gradients,
+    scan,
+    unit_rows,
+)
+from formerkit.mixers.packing import flatten
+
+
+def gated_linear_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+    exclusive: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Linear attention with a decay, over packed or equally long sequences.
+
+    Args:
+        q, k: [T, H, K] packed rows, or [B, L, H, K].
+        v: [T, H, V] or [B, L, H, V].
+        log_decay: As q, or broadcast to it: a last axis of 1 is one decay a head, a first axis of 1 (packed) or two of
+            1 (equally long) one for all tokens. At most 0.
+        cu_seqlens: [S + 1] offsets of the packed sequences; one sequence of T rows if None.
+        initial_state: [S, H, K, V]; zeros if None.
+        reverse: From the last token of a sequence to its first.
+        exclusive: A token's output sees the state before the token.
+
+    Returns:
+        o, in the shape of v, and the final states [S, H, K, V].
+
+    Raises:
+        ValueError: On shapes, devices or offsets that do not agree.
+    """
+    packed = flatten("gated_linear_attention", cu_seqlens, q=q, k=k, v=v, log_decay=log_decay)
+    q_, k_, v_, decay = packed.rows
+    _check("gated_linear_attention", q_, k_, v_, decay, initial_state, packed.sequences)
+    if initial_state is None:
+        initial_state = v.new_zeros(packed.sequences, *q_.shape[1:], v.shape[-1])
+    if q.device.type == "cpu":
+        o, final = _compiled(q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive)
+    else:
+        o, final = chunked_linear_attention(q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive)
+    return packed.restore(o), final
+
+
+def gated_linear_attention_reference(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+    exclusive: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The recurrence as the formula reads, token by token; packed input only."""
+    decay = log_decay.exp().expand(q.shape)
+    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
+    rows: list[Tensor] = [v.new_zeros(0)] * q.shape[0]
+    final = []
+    for s, (begin, end) in enumerate(pairwise(offsets)):
+        state = v.new_zeros(*q.shape[1:], v.shape[-1]) if initial_state is None else initial_state[s]
+        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+            before = state
+            state = decay[t][..., None] * state + k[t][..., None] * v[t][:, None]
+            rows[t] = torch.einsum("hkv,hk->hv", before if exclusive else state, q[t])
+        final.append(state)
+    o = torch.stack(rows) if rows else v.clone()
+    return o, torch.stack(final) if final else v.new_zeros(0, *q.shape[1:], v.shape[-1])
+
+
+def _check(name: str, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: Tensor | None, sequences: int) -> None:
+    t, h, width = q.shape
+    if k.shape != q.shape or v.shape[:2] != q.shape[:2]:
+        raise ValueError(
+            f"{name}: expected k of shape {tuple(q.shape)} and v [{t}, {h}, V] as q has it, "
+            f"got {tuple(k.shape)} and {tuple(v.shape)}"
+        )
+    if any(size not in (1, full) for size, full in zip(decay.shape, q.shape, strict=True)):
+        raise ValueError(f"{name}: expected log_decay to broadcast to {tuple(q.shape)}, got {tuple(decay.shape)}")
+    if initial is not None and tuple(initial.shape) != (sequences, h, width, v.shape[2]):
+        expected = (sequences, h, width, v.shape[2])
+        raise ValueError(f"{name}: expected initial_state of shape {expected}, got {tuple(initial.shape)}")
+
+
+def _compiled(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor, initial: Tensor,
+              reverse: bool, exclusive: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Run the kernels, in float32 (float64 if the input is)."""
+    dtype, out_dtype = torch.float64 if v.dtype == torch.float64 else torch.float32, v.dtype
+    q, k, v, log_decay, initial = (x.to(dtype) for x in (q, k, v, log_decay, initial))
+    o, final = _Scan.apply(q, k, v, log_decay.exp(), initial, cu_seqlens, reverse, exclusive)
+    return o.to(out_dtype), final.to(out_dtype)
+
+
+class _Scan(torch.autograd.Function):
+    """The compiled scan; the decay is [T or 1, H or 1, K or 1] and no logarithm."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: Tensor, cu_seqlens: Tensor,
+                reverse: bool, exclusive: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+        q, k, v, decay, initial = (unit_rows(x.detach()) for x in (q, k, v, decay, initial))
+        runs = Runs(cu_seqlens, reverse)
+        o, final, _ = scan(q, k, v, decay, initial, runs, READ_DECAY_ADD if exclusive else DECAY_ADD_READ)
+        ctx.save_for_backward(q, k, v, decay, initial)
+        ctx.runs, ctx.exclusive = runs, exclusive
+        return o, final
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, go: Tensor, gfinal: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, decay, initial = ctx.saved_tensors
+        runs, go = ctx.runs, unit_rows(go)
+        order, turned = (READ_DECAY_ADD, READ_DECAY_ADD) if ctx.exclusive else (DECAY_ADD_READ, ADD_READ_DECAY)
+        need_decay = ctx.needs_input_grad[3]
+        gv, ginitial, _ = scan(k, q, go, decay, gfinal, runs.turned(), turned)
+        upright, gfinal = initial.transpose(2, 3), gfinal.transpose(2, 3)
+        gq, _, kept = scan(go, v, k, decay, upright, runs, order, on_columns=True, keep=need_decay)
+        if need_decay:
+            gk, gdecay = decay_gradients(q, k, v, go, decay, gfinal, kept, runs, ctx.exclusive)
+            gdecay = gdecay.sum_to_size(decay.shape)
+        else:
+            (gk, _, _), gdecay = scan(v, go, q, decay, gfinal, runs.turned(), turned, on_columns=True), None
+        return gq, gk, gv, gdecay, ginitial, None, None, None

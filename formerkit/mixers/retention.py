@@ -1,0 +1,157 @@
+"""Retention (Sun et al., 2023, RetNet): linear attention whose decay is one constant a head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.packing import flatten, pack
+from formerkit.mixers.rotary import apply_rotary
+
+
+def retention_decays(heads: int) -> Tensor:
+    """[H] float32, 1 - 2^(-5 - h): the decays of a head in RetNet."""
+    return 1 - 2.0 ** (-5 - torch.arange(heads, dtype=torch.float32))
+
+
+def retention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    *,
+    scale: float | None = None,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+    symmetric_chunk: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``o_i = scale sum_{j <= i} decay^(i - j) (q_i . k_j) v_j``.
+
+    Args:
+        q, k: [T, H, K] packed, or [B, L, H, K].
+        v: [T, H, V] or [B, L, H, V].
+        decay: [H], in (0, 1].
+        scale: K^-0.5 if None.
+        cu_seqlens: [S + 1] offsets of the packed sequences; one sequence of T rows if None.
+        initial_state: [S, H, K, V]; zeros if None.
+        reverse: From the last token to the first.
+        symmetric_chunk: Tokens of one chunk of this length, counted from where the sequence starts, see each other both
+            ways, with decay^|i - j| (LION's retention).
+
+    Returns:
+        o, in the shape of v, and the final states [S, H, K, V].
+
+    Raises:
+        ValueError: On shapes or offsets that do not agree, a decay outside (0, 1], or ``reverse`` with
+            ``symmetric_chunk``.
+    """
+    if decay.ndim != 1 or decay.shape[0] != q.shape[-2]:
+        raise ValueError(f"retention: expected decay [{q.shape[-2]}], one a head, got shape {tuple(decay.shape)}")
+    if bool(((decay <= 0) | (decay > 1)).any()):
+        raise ValueError(f"retention: expected every decay in (0, 1], got {decay.tolist()}")
+    if reverse and symmetric_chunk is not None:
+        raise ValueError("retention: symmetric_chunk counts chunks from the start and does not go with reverse")
+    log_decay = decay.log().to(q.dtype)[None, :, None]
+    packed = flatten("retention", cu_seqlens, q=q, k=k, v=v)
+    q, k, v = packed.rows
+    q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    o, final = gated_linear_attention(
+        q, k, v, log_decay, cu_seqlens=packed.cu_seqlens, initial_state=initial_state, reverse=reverse
+    )
+    if symmetric_chunk is not None:
+        pieces = cut(packed.cu_seqlens, symmetric_chunk)
+        # Without its own token the state of a neighbour has decayed once less than the distance says.
+        later, _ = gated_linear_attention(
+            q * log_decay.exp(), k, v, log_decay, cu_seqlens=pieces, reverse=True, exclusive=True
+        )
+        o = o + later
+    return packed.restore(o), final
+
+
+def cut(cu_seqlens: Tensor, length: int) -> Tensor:
+    """Offsets of the pieces of ``length`` into which each sequence falls; its last piece may be shorter."""
+    begin, end = cu_seqlens[:-1].long(), cu_seqlens[1:].long()
+    pieces = torch.div(end - begin + length - 1, length, rounding_mode="floor")
+    sequence = torch.repeat_interleave(torch.arange(len(begin), device=begin.device), pieces)
+    number = torch.arange(len(sequence), device=begin.device) - (pieces.cumsum(0) - pieces)[sequence]
+    starts = begin[sequence] + number * length
+    return torch.cat([starts, cu_seqlens[-1:].long()]).to(cu_seqlens.dtype)
+
+
+class Retention(nn.Module):
+    """Multi-scale retention as in RetNet: projections, retention, a norm for each head, a gate, projection out.
+
+    Args:
+        channels: C.
+        heads: H; key width C / H, value width ``expand`` C / H.
+        expand: Width of the values against that of the input.
+        gate: Multiply by SiLU of a projection of the input.
+        norm: Normalise each head's output (RMS).
+        rotary: Rotate queries and keys by position.
+        bidirectional: Add a pass from the other end, a token counting itself once.
+        symmetric_chunk: See :func:`retention`.
+
+    Shapes:
+        x is [batch, length, C], or packed [T, C] with ``cu_seqlens`` [S + 1]; the output is of the same shape.
+    """
+
+    decay: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        expand: int = 2,
+        *,
+        gate: bool = True,
+        norm: bool = True,
+        rotary: bool = True,
+        bidirectional: bool = False,
+        symmetric_chunk: int | None = None,
+    ) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
+        if bidirectional and symmetric_chunk is not None:
+            raise ValueError("symmetric_chunk: has no meaning with bidirectional, which sees every token already")
+        self.heads, self.rotary = heads, rotary
+        self.bidirectional, self.symmetric_chunk = bidirectional, symmetric_chunk
+        self.q_proj = nn.Linear(channels, channels, bias=False)
+        self.k_proj = nn.Linear(channels, channels, bias=False)
+        self.v_proj = nn.Linear(channels, expand * channels, bias=False)
+        self.gate_proj = nn.Linear(channels, expand * channels, bias=False) if gate else None
+        self.norm = nn.RMSNorm(expand * channels // heads, eps=1e-6, elementwise_affine=False) if norm else None
+        self.o_proj = nn.Linear(expand * channels, channels, bias=False)
+        self.register_buffer("decay", retention_decays(heads), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier with gain 2^-2.5, as in RetNet."""
+        for name in ("q_proj", "k_proj", "v_proj", "gate_proj", "o_proj"):
+            layer = getattr(self, name)
+            if layer is not None:
+                nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
+
+    def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
+        rows, offsets = pack(x, cu_seqlens)
+        q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        if self.rotary:
+            q, k = apply_rotary(q, offsets), apply_rotary(k, offsets)
+        o, _ = retention(q, k, v, self.decay, cu_seqlens=offsets, symmetric_chunk=self.symmetric_chunk)
+        if self.bidirectional:
+            o = o + self._later(q, k, v, offsets)
+        if self.norm is not None:
+            o = self.norm(o)
+        o = o.flatten(1)
+        if self.gate_proj is not None:
+            o = F.silu(self.gate_proj(rows)) * o
+        return self.o_proj(o).reshape(x.shape)
+
+    def _later(self, q: Tensor, k: Tensor, v: Tensor, offsets: Tensor) -> Tensor:
+        """What tokens see of those after them."""
+        log_decay = self.decay.log().to(q.dtype)[None, :, None]
+        q = q * log_decay.exp() * q.shape[-1] ** -0.5
+        return gated_linear_attention(q, k, v, log_decay, cu_seqlens=offsets, reverse=True, exclusive=True)[0]

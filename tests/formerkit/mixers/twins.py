@@ -1,0 +1,69 @@
+"""Holding a fast form against its slow twin, in value and every gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+BOUND = {torch.float32: 1e-5, torch.float64: 1e-10}
+"""Largest error that passes, relative to the largest entry of a tensor."""
+
+DTYPES = st.sampled_from([torch.float32, torch.float64])
+LENGTHS = st.lists(st.integers(0, 70), min_size=1, max_size=4)
+SEEDS = st.integers(0, 2**31)
+
+
+class Draw:
+    """Random tensors that ask for gradients, from one seed."""
+
+    def __init__(self, seed: int, dtype: torch.dtype) -> None:
+        self.generator, self.dtype = torch.Generator().manual_seed(seed), dtype
+
+    def normal(self, *shape: int, scale: float = 1.0) -> Tensor:
+        return (scale * torch.randn(shape, generator=self.generator, dtype=self.dtype)).requires_grad_()
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        x = torch.rand(shape, generator=self.generator, dtype=self.dtype)
+        return (low + (high - low) * x).requires_grad_()
+
+
+def offsets(lengths: list[int]) -> Tensor:
+    """cu_seqlens of ``lengths``."""
+    return torch.tensor([0, *lengths]).cumsum(0).int()
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All floating tensors in nested tuples and dicts."""
+    if torch.is_tensor(value):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from tensors(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from tensors(part)
+
+
+def value_and_gradients(function: Callable[..., Any], case: dict[str, Any]) -> list[Tensor]:
+    """Outputs of ``function(**case)``, and gradients of a sum of them that no symmetry can hide, by every input."""
+    y, state = function(**case)
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+    states = list(tensors(state))
+    inputs = [value for value in tensors(case) if value.requires_grad]
+    total = (y * weight).sum() + sum(part.square().sum() for part in states if part.requires_grad)
+    return [y, *states, *torch.autograd.grad(total, inputs, materialize_grads=True)]
+
+
+def assert_same(ours: list[Tensor], twin: list[Tensor], bound: float, floor: float = 1e-3) -> None:
+    """Every tensor within ``bound`` of its twin's largest entry (or of ``floor``, for those that are almost zero)."""
+    for number, (a, b) in enumerate(zip(ours, twin, strict=True)):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        if b.numel():
+            scale, error = max(float(b.detach().abs().max()), floor), float((a - b).detach().abs().max())
+            assert error <= bound * scale, f"tensor {number}: off by {error:.3g}, largest {scale:.3g}"
