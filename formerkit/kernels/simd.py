@@ -107,22 +107,35 @@ def load_wide(typing_context, array, index):
     return _load_as(array, VectorType(array.dtype, WIDE))
 
 
-@intrinsic
-def load_block(typing_context, array, index, registers):
-    """Read a constant number of ``registers`` from ``array`` at element ``index``."""
-    if not isinstance(registers, types.IntegerLiteral):
-        return None
-    (result, codegen) = _load_as(array, VectorType(array.dtype, registers.literal_value))
-    return result.return_type(array, types.intp, registers), codegen
+# Some kernels are compiled for one, two or WIDE registers. They are told by the length of a tuple, which is part of its
+# type: a function made for each number would be a closure, and numba finds no closure in its cache again.
 
 
 @intrinsic
-def splat_block(typing_context, array, index, registers):
-    """A constant number of ``registers`` with element ``index`` of ``array`` in every lane."""
-    if not isinstance(registers, types.IntegerLiteral):
-        return None
-    (result, codegen) = _splat_as(array, VectorType(array.dtype, registers.literal_value))
-    return result.return_type(array, types.intp, registers), codegen
+def load_block(typing_context, array, index, block):
+    """Read as many registers as ``block`` has entries from ``array`` at element ``index``."""
+    signature, codegen = _load_as(array, VectorType(array.dtype, block.count))
+    return signature.return_type(array, types.intp, block), codegen
+
+
+@intrinsic
+def splat_block(typing_context, array, index, block):
+    """As many registers as ``block`` has entries with element ``index`` of ``array`` in every lane."""
+    signature, codegen = _splat_as(array, VectorType(array.dtype, block.count))
+    return signature.return_type(array, types.intp, block), codegen
+
+
+@intrinsic
+def load_or_splat(typing_context, array, index, block, loads):
+    """:func:`load_block` if the tuple ``loads`` has two entries, :func:`splat_block` if it has one."""
+    signature, codegen = (_load_as if loads.count == 2 else _splat_as)(array, VectorType(array.dtype, block.count))
+    return signature.return_type(array, types.intp, block, loads), codegen
+
+
+@numba.njit(inline="always")
+def lanes_of_block(array, block):
+    """How many elements of ``array`` fill a block."""
+    return len(block) * lanes_of(array)
 
 
 @intrinsic

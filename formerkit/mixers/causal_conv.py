@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from formerkit.mixers import gpu
+from formerkit.mixers.backends import use_kernels, use_library
 from formerkit.mixers.packing import check_cu_seqlens
 from formerkit.mixers.panel import panel
 
@@ -37,8 +39,12 @@ def causal_conv_silu(
             "causal_conv_silu: expected x [T, E], weight [E, K] and bias [E], "
             f"got {tuple(x.shape)}, {tuple(weight.shape)}, {tuple(bias.shape)}"
         )
-    if x.device.type == "cpu":
+    if use_kernels(x):
         return _compiled(x, weight, bias, cu_seqlens, reverse)
+    if use_library(x, "causal_conv1d") and 2 <= weight.shape[1] <= 4:
+        length = gpu.equal_length(cu_seqlens)
+        if length is not None:
+            return gpu.causal_conv1d_silu(x, weight, bias, cu_seqlens, length, reverse)
     return causal_conv_silu_reference(x, weight, bias, cu_seqlens=cu_seqlens, reverse=reverse)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.packing import padded_rows
+from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = {True: 64, False: 16}
 """Tokens a chunk, with one decay a head or one a channel."""
@@ -34,7 +34,8 @@ def chunked_linear_attention(
     mask = real[..., None, None].to(dtype)
     log_decay = log_decay.to(dtype).expand(q.shape[0], q.shape[1], log_decay.shape[2])
     # Padding neither decays the state nor adds to it.
-    inputs = (q.to(dtype)[rows], k.to(dtype)[rows] * mask, v.to(dtype)[rows], log_decay[rows] * mask)
+    q_, k_, v_, decay = (gather_rows(x.to(dtype), rows) for x in (q, k, v, log_decay))
+    inputs = (q_, k_ * mask, v_, decay * mask)
     chunk = CHUNK[log_decay.shape[2] == 1]
     state, outputs = initial_state.to(dtype), []
     for begin in range(0, rows.shape[1], chunk):

@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formerkit.mixers.backends import use_kernels, use_library
 from formerkit.mixers.chunked_linear_attention import chunked_linear_attention
+from formerkit.mixers.gpu import fla_linear_attention
 from formerkit.mixers.linear_scan import (
     ADD_READ_DECAY,
     DECAY_ADD_READ,
@@ -59,15 +61,18 @@ def gated_linear_attention(
     Raises:
         ValueError: On shapes, devices or offsets that do not agree.
     """
-    packed = flatten("gated_linear_attention", cu_seqlens, q=q, k=k, v=v, log_decay=log_decay)
+    packed = flatten("gated_linear_attention", cu_seqlens, {"log_decay": log_decay}, q=q, k=k, v=v)
     q_, k_, v_, decay = packed.rows
     _check("gated_linear_attention", q_, k_, v_, decay, initial_state, packed.sequences)
     if initial_state is None:
         initial_state = v.new_zeros(packed.sequences, *q_.shape[1:], v.shape[-1])
-    if q.device.type == "cpu":
-        o, final = _compiled(q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive)
+    arguments = q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive
+    if use_kernels(q):
+        o, final = _compiled(*arguments)
+    elif use_library(q, "fla"):
+        o, final = fla_linear_attention(*arguments)
     else:
-        o, final = chunked_linear_attention(q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive)
+        o, final = chunked_linear_attention(*arguments)
     return packed.restore(o), final
 
 

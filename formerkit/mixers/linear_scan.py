@@ -83,7 +83,8 @@ def scan(x: Tensor, y: Tensor, z: Tensor, decay: Tensor, initial: Tensor, runs: 
     kept = z.new_empty(int(chunk_offsets[-1]) if keep else 0, heads, rows, padded)
     decay_step = decay.stride(2) if decay.shape[2] > 1 and not on_columns else 0
     run_ranges(
-        kernels.KERNELS[registers, on_columns].scan, (len(offsets) - 1) * heads * (padded // _panel(registers, z)),
+        kernels.scan, (len(offsets) - 1) * heads * (padded // _panel(registers, z)),
+        (0,) * registers, (0,) * (1 + on_columns),
         *(_flat(value) for value in (x, y, z, decay)), (*_steps(x), *_steps(y), *_steps(z), *_steps(decay), decay_step),
         (heads, rows, padded), order, runs.reverse, offsets, chunk_offsets,
         _flat(initial), _flat(out), _flat(final), kept.flatten(1).numpy(),
@@ -105,7 +106,8 @@ def decay_gradients(q: Tensor, k: Tensor, v: Tensor, go: Tensor, decay: Tensor, 
     offsets, chunk_offsets = runs.offsets(), runs.chunk_offsets(kernels.CHUNK)
     gk, gdecay = (q.new_empty(tokens, heads, padded) for _ in range(2))
     run_ranges(
-        kernels.KERNELS[registers, on_columns].gradients, (len(offsets) - 1) * heads * (padded // _panel(registers, q)),
+        kernels.gradients, (len(offsets) - 1) * heads * (padded // _panel(registers, q)),
+        (0,) * registers, (0,) * (1 + on_columns),
         *(_flat(value) for value in (q, k, v, go, decay)),
         (*_steps(q), *_steps(k), *_steps(v), *_steps(go), *_steps(decay)), (heads, rows, padded), exclusive,
         runs.reverse, offsets, chunk_offsets, _flat(kept), _flat(gfinal.contiguous()), _flat(gk), _flat(gdecay),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.packing import pack
-from formerkit.mixers.selective_scan import selective_scan
+from formerkit.mixers.selective_scan import selective_scan_output
 
 
 class SelectiveSSM(nn.Module):
@@ -68,8 +68,7 @@ class SelectiveSSM(nn.Module):
         c = causal_conv_silu(u, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=cu_seqlens, reverse=self.reverse)  # type: ignore[arg-type]
         step, B, C = self.x_proj(c).split((rank, states, states), dim=1)
         A = -torch.exp(self.A_log.float() if self.A_log.dtype == torch.bfloat16 else self.A_log)
-        y, _ = selective_scan(c, self.dt_proj(step), A, B, C, self.D, z, cu_seqlens=cu_seqlens, reverse=self.reverse)
-        return y
+        return selective_scan_output(c, self.dt_proj(step), A, B, C, self.D, z, cu_seqlens, self.reverse)
 
 
 class Mamba(nn.Module):

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import gated_linear_attention
-from formerkit.mixers.packing import flatten, pack, padded_rows
+from formerkit.mixers.packing import flatten, gather_rows, pack, padded_rows
 
 EMPTY = -1e30
 """Stabiliser of a memory that has seen nothing: finite, as infinities would meet and leave a NaN."""
@@ -64,15 +64,15 @@ def mlstm(
         eps: Added to the divisor.
 
     Returns:
-        h, in the shape of v, and the memory after each sequence.
+        h, in the shape of v, and the memory after each sequence. Its scale m counts as a constant in gradients, as
+        nothing that is read from a memory depends on it.
 
     Raises:
         ValueError: On shapes, devices or offsets that do not agree.
     """
-    packed = flatten("mlstm", cu_seqlens, q=q, k=k, v=v, i=i[..., None], f=f[..., None])
+    packed = flatten("mlstm", cu_seqlens, {"i": i[..., None], "f": f[..., None]}, q=q, k=k, v=v)
     q, k, v, i, f = packed.rows
-    if i.shape[:2] != q.shape[:2] or f.shape != i.shape:
-        raise ValueError(f"mlstm: expected gates {tuple(q.shape[:2])}, got {tuple(i.shape[:2])}, {tuple(f.shape[:2])}")
+    _check(q, k, v, i, f, initial_state, packed.sequences)
     wide = torch.promote_types(v.dtype, torch.float32)
     i, log_f = i.to(wide), F.logsigmoid(f.to(wide))
     start = None if initial_state is None else initial_state.m
@@ -87,6 +87,25 @@ def mlstm(
     divisor = torch.maximum(read[..., -1:].abs(), torch.exp(-m)[..., None]) + eps
     state = MLSTMState(final[..., :-1], final[..., -1], last)
     return packed.restore((read[..., :-1] / divisor).to(v.dtype)), state
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMState | None, sequences: int) -> None:
+    (t, h, width), columns = q.shape, v.shape[2]
+    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "k": (k, (t, h, width)),
+        "v": (v, (t, h, columns)),
+        "i": (i[..., 0], (t, h)),
+        "f": (f[..., 0], (t, h)),
+    }
+    if state is not None:
+        expected |= {
+            "C": (state.C, (sequences, h, width, columns)),
+            "n": (state.n, (sequences, h, width)),
+            "m": (state.m, (sequences, h)),
+        }
+    for name, (value, shape) in expected.items():
+        if tuple(value.shape) != shape:
+            raise ValueError(f"mlstm: expected {name} of shape {shape}, got {tuple(value.shape)}")
 
 
 def stabiliser(
@@ -106,8 +125,8 @@ def stabiliser(
     rows, real = padded_rows(cu_seqlens, reverse)
     # In float64, for the running sum grows with the length while m does not.
     keep = real[..., None].to(torch.float64)
-    total = (log_f.double()[rows] * keep).cumsum(1)
-    gain = (i.double()[rows] - total).masked_fill(~real[..., None], EMPTY)
+    total = (gather_rows(log_f.double(), rows) * keep).cumsum(1)
+    gain = (gather_rows(i.double(), rows) - total).masked_fill(~real[..., None], EMPTY)
     if start is None:
         start = log_f.new_full((rows.shape[0], log_f.shape[1]), EMPTY)
     best = torch.cat([start.double()[:, None], gain], dim=1).cummax(1).values
@@ -177,7 +196,9 @@ class BlockLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, E] to [T, E]."""
         blocks, width, _ = self.weight.shape
-        return torch.einsum("tbi,boi->tbo", x.unflatten(1, (blocks, width)), self.weight).flatten(1) + self.bias
+        return torch.einsum("tbi,boi->tbo", x.unflatten(1, (blocks, width)), self.weight).flatten(1) + self.bias.to(
+            x.dtype
+        )
 
 
 class MLSTM(nn.Module):

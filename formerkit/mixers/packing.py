@@ -66,6 +66,11 @@ def padded_rows(cu_seqlens: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
     return torch.where(real, rows, 0), real
 
 
+def gather_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """``x[rows]``, also where there are no rows at all."""
+    return x[rows] if x.shape[0] else x.new_zeros(*rows.shape, *x.shape[1:])
+
+
 @dataclass(frozen=True)
 class Packed:
     """Tensors with a head axis, packed.
@@ -89,8 +94,14 @@ class Packed:
         return x.reshape(*self.leading, *x.shape[1:])
 
 
-def flatten(name: str, cu_seqlens: Tensor | None, **tensors: Tensor) -> Packed:
+def flatten(name: str, cu_seqlens: Tensor | None, gates: dict[str, Tensor] | None = None, **tensors: Tensor) -> Packed:
     """Pack [B, L, H, D] tensors, or check packed [T, H, D] ones; the first gives the shape the others follow.
+
+    Args:
+        name: Of the operator, for messages.
+        cu_seqlens: [S + 1], or None.
+        gates: Packed after the others; they may be of another floating dtype, as gates are often kept wide.
+        tensors: Of one dtype.
 
     Raises:
         ValueError: If numbers of axes, devices or dtypes differ, or the offsets do not cover the rows.
@@ -101,19 +112,23 @@ def flatten(name: str, cu_seqlens: Tensor | None, **tensors: Tensor) -> Packed:
             f"{name}: expected {first} [T, H, D], with cu_seqlens or without, or [B, L, H, D] without, "
             f"got shape {tuple(lead.shape)}{' and cu_seqlens' if cu_seqlens is not None else ''}"
         )
-    for key, value in tensors.items():
+    gates = gates or {}
+    for key, value in (tensors | gates).items():
         if value.ndim != lead.ndim:
-            raise ValueError(f"{name}: {first} has {lead.ndim} axes, {key} {value.ndim}")
-        if value.device != lead.device or value.dtype != lead.dtype:
-            raise ValueError(f"{name}: {first} is {lead.dtype} on {lead.device}, {key} {value.dtype} on {value.device}")
+            raise ValueError(f"{name}: expected {key} with {lead.ndim} axes as {first} has, got {value.ndim}")
+        if value.device != lead.device or (value.dtype != lead.dtype and key not in gates):
+            raise ValueError(
+                f"{name}: expected {key} of {lead.dtype} on {lead.device} as {first} is, "
+                f"got {value.dtype} on {value.device}"
+            )
     leading = tuple(lead.shape[: lead.ndim - 2])
     if lead.ndim == 4:
-        rows = tuple(_merge_leading(value, leading) for value in tensors.values())
+        rows = tuple(_merge_leading(value, leading) for value in (tensors | gates).values())
         return Packed(rows, uniform_cu_seqlens(leading[0], leading[1], lead.device), leading)
     if cu_seqlens is None:
         cu_seqlens = torch.tensor([0, lead.shape[0]], dtype=torch.int32, device=lead.device)
     check_cu_seqlens(cu_seqlens, lead.shape[0])
-    return Packed(tuple(tensors.values()), cu_seqlens, leading)
+    return Packed(tuple((tensors | gates).values()), cu_seqlens, leading)
 
 
 def _merge_leading(x: Tensor, leading: tuple[int, ...]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,6 +71,43 @@ def retention(
         )
         o = o + later
     return packed.restore(o), final
+
+
+def retention_reference(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    decay: Tensor,
+    *,
+    scale: float | None = None,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+    symmetric_chunk: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The sum as it reads, over all pairs; packed input only."""
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
+    outputs, finals = [], []
+    for s, (begin, end) in enumerate(pairwise(offsets)):
+        q_, k_, v_ = (x[begin:end].flip(0) if reverse else x[begin:end] for x in (q, k, v))
+        steps = torch.arange(end - begin)
+        distance = steps[:, None] - steps
+        seen = distance >= 0
+        if symmetric_chunk is not None:
+            seen = seen | (steps[:, None] // symmetric_chunk == steps // symmetric_chunk)
+        weight = decay[:, None, None] ** distance.abs() * seen
+        o = torch.einsum("hij,ihk,jhk,jhv->ihv", weight.to(q.dtype), scale * q_, k_, v_)
+        state = v.new_zeros(*q.shape[1:], v.shape[-1]) if initial_state is None else initial_state[s]
+        aged = decay[None] ** (steps[:, None] + 1)
+        o = o + torch.einsum("ih,ihk,hkv->ihv", aged.to(q.dtype), scale * q_, state)
+        left = decay[None] ** (end - begin - 1 - steps[:, None])
+        grown = torch.einsum("jh,jhk,jhv->hkv", left.to(q.dtype), k_, v_)
+        outputs.append(o.flip(0) if reverse else o)
+        finals.append((decay ** (end - begin)).to(q.dtype)[:, None, None] * state + grown)
+    if not outputs:
+        return v.clone(), v.new_zeros(0, *q.shape[1:], v.shape[-1])
+    return torch.cat(outputs), torch.stack(finals)
 
 
 def cut(cu_seqlens: Tensor, length: int) -> Tensor:

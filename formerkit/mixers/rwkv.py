@@ -5,6 +5,8 @@ The bidirectional form is Vision-RWKV's (Duan et al., 2024): a token sees those 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,7 +47,7 @@ def wkv6(
     Raises:
         ValueError: On shapes, devices or offsets that do not agree.
     """
-    packed = flatten("wkv6", cu_seqlens, r=r, k=k, v=v, w=w)
+    packed = flatten("wkv6", cu_seqlens, {"w": w}, r=r, k=k, v=v)
     r, k, v, w = packed.rows
     if tuple(u.shape) != tuple(r.shape[1:]):
         raise ValueError(f"wkv6: expected u of shape {tuple(r.shape[1:])}, got {tuple(u.shape)}")
@@ -57,6 +59,43 @@ def wkv6(
     if bidirectional:
         o = o + gated_linear_attention(r, k, v, log_decay, cu_seqlens=offsets, reverse=not reverse, exclusive=True)[0]
     return packed.restore(o), final
+
+
+def wkv6_reference(
+    r: Tensor,
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    u: Tensor,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    bidirectional: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Sweeps token by token as the formulas read; packed input only."""
+    offsets = [0, r.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
+    rows: list[Tensor] = [v.new_zeros(0)] * r.shape[0]
+    finals = []
+
+    def sweep(tokens: range, state: Tensor, bonus: Tensor) -> Tensor:
+        for t in tokens:
+            added = k[t][..., None] * v[t][:, None]
+            seen = torch.einsum("hkv,hk->hv", state + bonus[..., None] * added, r[t])
+            rows[t] = rows[t] + seen if rows[t].numel() else seen
+            state = torch.exp(-torch.exp(w[t]))[..., None] * state + added
+        return state
+
+    for s, (begin, end) in enumerate(pairwise(offsets)):
+        onward, back = range(begin, end), range(end - 1, begin - 1, -1)
+        nothing = v.new_zeros(*r.shape[1:], v.shape[-1])
+        start = nothing if initial_state is None else initial_state[s]
+        finals.append(sweep(back if reverse else onward, start, u))
+        if bidirectional:
+            sweep(onward if reverse else back, nothing, torch.zeros_like(u))
+    if not finals:
+        return v.clone(), v.new_zeros(0, *r.shape[1:], v.shape[-1])
+    return torch.stack(rows) if rows else v.clone(), torch.stack(finals)
 
 
 class RWKV6(nn.Module):

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from formerkit.mixers.packing import check_cu_seqlens
+from formerkit.mixers import gpu
+from formerkit.mixers.backends import use_kernels, use_library
+from formerkit.mixers.packing import check_cu_seqlens, uniform_cu_seqlens
 from formerkit.mixers.panel import panel
 from formerkit.mixers.selective_scan_torch import selective_scan_chunked
 
@@ -36,22 +38,31 @@ def selective_scan(
     initial_state: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Selective scan over packed sequences.
+    """Selective scan over packed or equally long sequences.
 
     Args:
-        u, delta, z: [T, E]; ``delta`` is the step before softplus, ``z`` the optional gate before SiLU.
+        u, delta, z: [T, E] packed, or [B, L, E]; ``delta`` is the step before softplus, ``z`` the optional gate before
+            SiLU.
         A: [E, N], negative. D: [E].
-        B, C: [T, N], shared by the channels.
+        B, C: [T, N] or [B, L, N], shared by the channels.
         cu_seqlens: [S + 1] offsets of the sequences; one sequence of T rows if None.
         initial_state: [S, E, N]; zeros if None.
         reverse: Scan each sequence from its last row to its first.
 
     Returns:
-        y [T, E] and the final states [S, E, N].
+        y, in the shape of u, and the final states [S, E, N].
 
     Raises:
         ValueError: On shapes that do not agree or offsets that do not cover the rows.
     """
+    if u.ndim == 3 and cu_seqlens is None:
+        offsets = uniform_cu_seqlens(u.shape[0], u.shape[1], u.device)
+        u_, delta, B, C = (x.flatten(0, 1) for x in (u, delta, B, C))
+        z = None if z is None else z.flatten(0, 1)
+        y, final = selective_scan(
+            u_, delta, A, B, C, D, z, cu_seqlens=offsets, initial_state=initial_state, reverse=reverse
+        )
+        return y.view(u.shape), final
     if cu_seqlens is None:
         cu_seqlens = torch.tensor([0, u.shape[0]], dtype=torch.int32, device=u.device)
     else:
@@ -59,9 +70,28 @@ def selective_scan(
     _check_shapes(u, delta, A, B, C, D, z, initial_state, cu_seqlens.numel() - 1)
     if initial_state is None:
         initial_state = u.new_zeros(cu_seqlens.numel() - 1, *A.shape)
-    if u.device.type == "cpu":
+    if use_kernels(u):
         return _compiled(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
     return selective_scan_chunked(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
+
+
+def selective_scan_output(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None,
+    cu_seqlens: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Packed :func:`selective_scan` for those who need no state: ``mamba_ssm`` gives none that has a gradient."""
+    if use_library(u, "mamba_ssm"):
+        length = gpu.equal_length(cu_seqlens)
+        if length is not None:
+            return gpu.mamba_ssm_scan(u, delta, A, B, C, D, z, cu_seqlens, length, reverse)
+    return selective_scan(u, delta, A, B, C, D, z, cu_seqlens=cu_seqlens, reverse=reverse)[0]
 
 
 def selective_scan_reference(
@@ -114,8 +144,12 @@ def _check_shapes(
             continue
         if tuple(value.shape) != shape:
             raise ValueError(f"selective_scan: expected {name} of shape {shape}, got {tuple(value.shape)}")
-        if value.device != u.device:
-            raise ValueError(f"selective_scan: u is on {u.device}, {name} on {value.device}")
+        # The step and the parameters may be wider, as gates and weights often are.
+        if value.device != u.device or (name in ("B", "C", "z") and value.dtype != u.dtype):
+            raise ValueError(
+                f"selective_scan: expected {name} of {u.dtype} on {u.device} as u is, "
+                f"got {value.dtype} on {value.device}"
+            )
 
 
 def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None,

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.packing import padded_rows
+from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = 64
 
@@ -34,8 +34,9 @@ def selective_scan_chunked(
     dtype = torch.promote_types(u.dtype, torch.float32)
     rows, real = padded_rows(cu_seqlens, reverse)
     # Padding has no step (softplus of -inf is 0): it keeps the state and adds nothing.
-    step = F.softplus(delta.to(dtype))[rows] * real[..., None]
-    inputs = (step, u.to(dtype)[rows] * step, B.to(dtype)[rows], C.to(dtype)[rows])
+    step, du, b, c = (gather_rows(x.to(dtype), rows) for x in (F.softplus(delta.to(dtype)), u, B, C))
+    step = step * real[..., None]
+    inputs = (step, du * step, b, c)
     state, outputs = initial_state.to(dtype), []
     for begin in range(0, rows.shape[1], CHUNK):
         piece = (x[:, begin : begin + CHUNK] for x in inputs)

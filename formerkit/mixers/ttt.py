@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from formerkit.mixers.packing import flatten, pack
+from formerkit.mixers.backends import use_kernels
+from formerkit.mixers.packing import flatten, gather_rows, pack
 from formerkit.mixers.rotary import apply_rotary
 
 
@@ -74,10 +75,10 @@ def ttt_linear(
     Raises:
         ValueError: On shapes, devices or offsets that do not agree.
     """
-    packed = flatten("ttt_linear", cu_seqlens, q=q, k=k, v=v, rate=rate[..., None])
+    packed = flatten("ttt_linear", cu_seqlens, {"rate": rate[..., None]}, q=q, k=k, v=v)
     q, k, v, rate = packed.rows
     _check(q, k, v, rate, scale, gamma, beta, initial_state, packed.sequences)
-    form = _compiled if q.device.type == "cpu" and q.shape[2] <= _widest(q.dtype) else ttt_linear_batched
+    form = _compiled if use_kernels(q) and q.shape[2] <= _widest(q.dtype) else ttt_linear_batched
     o, state = form(q, k, v, rate[..., 0], scale, gamma, beta, initial_state, packed.cu_seqlens, eps)
     return packed.restore(o), state
 
@@ -140,8 +141,8 @@ def ttt_linear_batched(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Ten
     out = torch.zeros_like(v, dtype=dtype)
     for begin in range(0, steps, n):
         row, here = rows[:, begin : begin + n], real[:, begin : begin + n]
-        q_, k_, v_ = (x[row].to(dtype).transpose(1, 2) for x in (q, k, v))
-        rate_ = (rate[row].to(dtype) * here[..., None]).transpose(1, 2)
+        q_, k_, v_ = (gather_rows(x, row).to(dtype).transpose(1, 2) for x in (q, k, v))
+        rate_ = (gather_rows(rate, row).to(dtype) * here[..., None]).transpose(1, 2)
         complete = begin + n <= initial.place + lengths
         o, (W, b, A, c) = _mini_batch(q_, k_, v_, rate_, scale, gamma, beta, (W, b, A, c), complete, eps)
         out = out.index_put((row[here],), o.transpose(1, 2)[here])
@@ -248,7 +249,7 @@ class _TTT(torch.autograd.Function):
         call = [*(x.numpy() for x in (*tensors, mask)), (heads, width, panel), eps,
                 *(x.numpy() for x in (offsets, places, chunk_offsets, initial))]  # fmt: skip
         tasks = (len(offsets) - 1) * heads
-        run_ranges(kernels.KERNELS[registers].forward, tasks, *call, o.numpy(), final.numpy(), kept.numpy())
+        run_ranges(kernels.forward, tasks, (0,) * registers, *call, o.numpy(), final.numpy(), kept.numpy())
         ctx.save_for_backward(*tensors, mask, initial, kept, offsets, places, chunk_offsets)
         ctx.width, ctx.registers, ctx.eps = width, registers, eps
         return o, final
@@ -269,7 +270,7 @@ class _TTT(torch.autograd.Function):
         inputs = (*tensors, mask), (offsets, places, chunk_offsets, initial, kept, go.contiguous(), gfinal.contiguous())
         outputs = (gq.view(-1), gk.view(-1), gv, grate.view(-1), gscale, ggamma, gbeta, ginitial)
         run_ranges(
-            kernels.KERNELS[ctx.registers].backward, sequences * heads, *(x.numpy() for x in inputs[0]),
+            kernels.backward, sequences * heads, (0,) * ctx.registers, *(x.numpy() for x in inputs[0]),
             (heads, ctx.width, panel), ctx.eps, *(x.numpy() for x in (*inputs[1], *outputs)),
         )  # fmt: skip
         sums = (gscale.sum((0, 1)), ggamma.sum(0), gbeta.sum(0))

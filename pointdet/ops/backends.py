@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
+from formerkit.backend import Backend
 from pointdet.ops import spconv_backend
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One way to compute an operation.
-
-    Attributes:
-        operation: What it computes.
-        device: Where.
-        name: The implementation.
-        used: Whether it is the one in use on that device.
-        reason: Why it is, or is not.
-    """
-
-    operation: str
-    device: str
-    name: str
-    used: bool
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{'*' if self.used else ' '} {self.operation} on {self.device}: {self.name} ({self.reason})"
 
 
 def backends() -> tuple[Backend, ...]:

@@ -1,0 +1,167 @@
+"""Every sequence operator: fast forms against the slow one, and what holds for all of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from formerkit.mixers import backends
+from tests.formerkit.mixers.operators import BOTH_WAYS, OPERATORS, Case
+from tests.formerkit.mixers.twins import (
+    BOUND,
+    DTYPES,
+    SEEDS,
+    Draw,
+    assert_same,
+    converted,
+    in_float64,
+    tensors,
+    value_and_gradients,
+)
+
+ALL = OPERATORS | BOTH_WAYS
+
+
+def random_case(name: str, seed: int, lengths: list[int], dtype: torch.dtype) -> Case:
+    draw = Draw(seed, dtype)
+    case = ALL[name].make(draw, lengths)
+    return case | {option: bool(draw.choose(0, 1)) for option in ALL[name].options}
+
+
+def hold_to_twin(name: str, examples: int) -> None:
+    """Random ragged cases against the slow form in float64."""
+    operator = ALL[name]
+
+    @settings(max_examples=examples, deadline=None)
+    @given(seed=SEEDS, lengths=st.lists(st.integers(0, operator.longest), min_size=1, max_size=3), dtype=DTYPES)
+    def check(seed: int, lengths: list[int], dtype: torch.dtype) -> None:
+        case = random_case(name, seed, lengths, dtype)
+        ours = value_and_gradients(operator.function, case)
+        assert all(value.dtype == dtype for value in ours)
+        assert_same(ours, value_and_gradients(operator.twin, in_float64(case)), BOUND[dtype])
+
+    check()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_equals_the_recurrence(name: str) -> None:
+    hold_to_twin(name, 200)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_form_for_other_devices_equals_the_recurrence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(backends.SWITCH, "0")
+    hold_to_twin(name, 30)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_sequence_in_pieces_gives_the_same(name: str) -> None:
+    operator, case = OPERATORS[name], random_case(name, 1, [90], torch.float64)
+    case = converted(case, Tensor.detach) | {"cu_seqlens": None}
+    backward = case.get("reverse", False)
+    whole, end = operator.function(**case)
+    state, pieces = case["initial_state"], []
+    cuts = [0, 33, 33, 34, 90]
+    parts = [slice(a, b) for a, b in pairwise(cuts)]
+    for part in reversed(parts) if backward else parts:
+        rows = {key: case[key][part] for key in operator.tokens if case[key].shape[0] == 90}
+        y, state = operator.function(**case | rows | {"initial_state": state})
+        pieces.append(y)
+    assert_same([torch.cat(pieces[::-1] if backward else pieces), *tensors(state)], [whole, *tensors(end)], 1e-12)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_padded_equals_packed(name: str) -> None:
+    operator, case = ALL[name], converted(random_case(name, 2, [12, 12, 12], torch.float64), Tensor.detach)
+    packed, states = operator.function(**case)
+    rows = {
+        key: x.unflatten(0, (3, 12)) if x.shape[0] == 36 else x[None]
+        for key, x in case.items()
+        if key in operator.tokens
+    }
+    padded, same = operator.function(**case | rows | {"cu_seqlens": None})
+    assert_same([padded.flatten(0, 1), *tensors(same)], [packed, *tensors(states)], 0.0)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_gradcheck(name: str) -> None:
+    case = random_case(name, 3, [5, 0, 3], torch.float64)
+    inputs = [x for x in tensors(case) if x.requires_grad]
+
+    def function(*values: Tensor) -> tuple[Tensor, ...]:
+        swap = {id(old): new for old, new in zip(inputs, values, strict=True)}
+        y, state = ALL[name].function(**converted(case, lambda x: swap.get(id(x), x)))
+        states = tensors(state) if ALL[name].state_gradient else ()
+        return y, *(part for part in states if part.requires_grad)
+
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_same_bits_with_any_number_of_threads(name: str) -> None:
+    case, before = random_case(name, 4, [300, 41, 200], torch.float32), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = value_and_gradients(ALL[name].function, case)
+        torch.set_num_threads(3)
+        several = value_and_gradients(ALL[name].function, case)
+    finally:
+        torch.set_num_threads(before)
+    assert_same(several, one, 0.0)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_bfloat16_is_computed_in_float32(name: str) -> None:
+    case = random_case(name, 5, [40], torch.float32)
+    low = converted(case, lambda x: x.detach().bfloat16())
+    y, state = ALL[name].function(**low)
+    wide, _ = ALL[name].function(**converted(low, Tensor.float))
+    assert y.dtype == torch.bfloat16
+    # Gates are shaped in the input's own dtype before the scan, so the last bits of bfloat16 may differ.
+    torch.testing.assert_close(y.float(), wide, rtol=0.05, atol=0.05)
+    assert all(torch.isfinite(part).all() for part in tensors(state))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("lengths", [[], [0], [0, 0, 0]])
+def test_nothing_gives_nothing(name: str, lengths: list[int]) -> None:
+    case = random_case(name, 6, lengths, torch.float32)
+    for value in value_and_gradients(ALL[name].function, case):
+        assert torch.isfinite(value).all()
+    y, state = ALL[name].function(**case)
+    assert y.shape[0] == 0
+    assert_same(list(tensors(state)), list(tensors(case["initial_state"])), 0.0)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("cu_seqlens", "message"),
+    [
+        (torch.tensor([0, 9]), "expected to run from 0 to the 10 rows"),
+        (torch.tensor([0, 7, 4, 10]), "never fall"),
+        (torch.tensor([0.0, 10.0]), "int32 or int64"),
+        (torch.tensor([[0, 10]]), "expected a vector"),
+    ],
+)
+def test_bad_offsets_are_refused(name: str, cu_seqlens: Tensor, message: str) -> None:
+    case = random_case(name, 7, [10], torch.float32)
+    with pytest.raises(ValueError, match=message):
+        ALL[name].function(**case | {"cu_seqlens": cu_seqlens})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_wrong_shapes_and_dtypes_are_refused(name: str) -> None:
+    case = random_case(name, 8, [10], torch.float32)
+    for key, value in case.items():
+        if not torch.is_tensor(value) or key in ("cu_seqlens", "scale"):
+            continue
+        with pytest.raises(ValueError, match="expected"):
+            ALL[name].function(**case | {key: torch.cat([value, value, value])})
+        if key in ALL[name].tokens[1:] and key not in ALL[name].gates:
+            with pytest.raises(ValueError, match="float64"):
+                ALL[name].function(**case | {key: value.double()})
