@@ -13,6 +13,7 @@ from formerkit.mixers.mlstm import MLSTMState, mlstm, mlstm_reference
 from formerkit.mixers.retention import retention, retention_reference
 from formerkit.mixers.rwkv import wkv6, wkv6_reference
 from formerkit.mixers.selective_scan import selective_scan, selective_scan_reference
+from formerkit.mixers.ssd import ssd, ssd_reference
 from formerkit.mixers.ttt import TTTState, ttt_linear, ttt_linear_reference
 from tests.formerkit.mixers.twins import Draw, offsets
 
@@ -135,6 +136,21 @@ def _ttt_case(draw: Draw, lengths: list[int]) -> Case:
     }
 
 
+def _ssd_case(draw: Draw, lengths: list[int]) -> Case:
+    total, (heads, groups) = sum(lengths), draw.choose((1, 1), (4, 2), (3, 1))
+    states, width = draw.choose(3, 16), draw.choose(3, 16)
+    return {
+        "x": draw.normal(total, heads, width),
+        "delta": draw.normal(total, heads),
+        "A": draw.uniform(-4, 0, heads),
+        "B": draw.normal(total, groups, states),
+        "C": draw.normal(total, groups, states),
+        "D": draw.normal(heads),
+        "initial_state": draw.normal(len(lengths), heads, states, width),
+        "cu_seqlens": offsets(lengths),
+    }
+
+
 def _bidirectional_wkv_case(draw: Draw, lengths: list[int]) -> Case:
     return _wkv_case(draw, lengths) | {"bidirectional": True}
 
@@ -148,6 +164,7 @@ OPERATORS = {
     "selective_scan": Operator(
         selective_scan, selective_scan_reference, _scan_case, ("u", "delta", "B", "C", "z"), ("delta",), ("reverse",)
     ),
+    "ssd": Operator(ssd, ssd_reference, _ssd_case, ("x", "delta", "B", "C"), ("delta",), ("reverse",)),
     "gated_linear_attention": Operator(
         gated_linear_attention, gated_linear_attention_reference, _attention_case, (*QKV, "log_decay"),
         ("log_decay",),        ("reverse", "exclusive"),

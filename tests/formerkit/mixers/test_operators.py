@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from formerkit.mixers import backends
+from formerkit.mixers.backends import SWITCH
 from tests.formerkit.mixers.operators import BOTH_WAYS, OPERATORS, Case
 from tests.formerkit.mixers.twins import (
     BOUND,
@@ -55,7 +55,7 @@ def test_equals_the_recurrence(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_form_for_other_devices_equals_the_recurrence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(backends.SWITCH, "0")
+    monkeypatch.setenv(SWITCH, "0")
     hold_to_twin(name, 30)
 
 

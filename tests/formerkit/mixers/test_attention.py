@@ -1,0 +1,150 @@
+"""Softmax and linear attention over packed sequences against all pairs, written out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from formerkit.mixers.attention import Attention, attention, attention_reference
+from formerkit.mixers.linear_attention import (
+    PerformerFeatures,
+    linear_attention,
+    linear_attention_reference,
+    orthogonal_directions,
+)
+from formerkit.mixers.packing import uniform_cu_seqlens
+from formerkit.mixers.rotary import apply_rotary
+from tests.formerkit.mixers.twins import BOUND, DTYPES, SEEDS, Draw, assert_same, in_float64, offsets, tensors
+
+LENGTHS = st.lists(st.integers(0, 25), min_size=0, max_size=6)
+
+
+def values(function, case: dict) -> list[Tensor]:
+    y = function(**case)
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
+    inputs = [x for x in tensors(case) if x.requires_grad]
+    return [y, *torch.autograd.grad((y * weight).sum(), inputs, materialize_grads=True)]
+
+
+def qkv(draw: Draw, lengths: list[int], kv_heads: int = 2) -> dict:
+    total = sum(lengths)
+    return {
+        "q": draw.normal(total, 4, 8),
+        "k": draw.normal(total, kv_heads, 8),
+        "v": draw.normal(total, kv_heads, 5),
+        "cu_seqlens": offsets(lengths),
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=SEEDS,
+    lengths=LENGTHS,
+    dtype=DTYPES,
+    causal=st.booleans(),
+    alibi=st.booleans(),
+    bias=st.sampled_from([0, 1, 4]),
+)
+def test_attention_equals_all_pairs(seed, lengths, dtype, causal, alibi, bias) -> None:
+    draw = Draw(seed, dtype)
+    case = qkv(draw, lengths, draw.choose(1, 2, 4)) | {"causal": causal}
+    if alibi:
+        case["slopes"] = draw.uniform(0, 1, 4)
+    if bias:
+        case["bias"] = draw.normal(bias, sum(n * n for n in lengths))
+    assert_same(values(attention, case), values(attention_reference, in_float64(case)), BOUND[dtype])
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=SEEDS, lengths=LENGTHS, dtype=DTYPES, causal=st.booleans())
+def test_linear_attention_equals_all_pairs(seed, lengths, dtype, causal) -> None:
+    draw = Draw(seed, dtype)
+    case = qkv(draw, lengths, 4) | {"causal": causal}
+    case |= {name: (case[name].detach().abs() + 0.1).requires_grad_() for name in ("q", "k")}
+    assert_same(values(linear_attention, case), values(linear_attention_reference, in_float64(case)), BOUND[dtype])
+
+
+@pytest.mark.parametrize("function", [attention, linear_attention])
+def test_padded_form_is_a_batch_of_equal_lengths(function) -> None:
+    case = qkv(Draw(0, torch.float64), [6, 6, 6], 4)
+    rows = {name: case[name].abs().unflatten(0, (3, 6)) for name in ("q", "k", "v")}
+    packed = {name: x.flatten(0, 1) for name, x in rows.items()}
+    torch.testing.assert_close(function(**rows).flatten(0, 1), function(**packed, cu_seqlens=case["cu_seqlens"]))
+
+
+def test_a_hidden_pair_has_no_weight() -> None:
+    case = qkv(Draw(1, torch.float64), [3], 4)
+    bias = torch.zeros(1, 9, dtype=torch.float64)
+    bias[0, 1] = -torch.inf
+    changed = case["v"].detach().clone()
+    changed[1] += 100
+    first, second = (attention(**case | {"bias": bias, "v": v}) for v in (case["v"], changed))
+    torch.testing.assert_close(first[0], second[0])
+    assert not torch.allclose(first[2], second[2])
+
+
+def test_random_features_estimate_softmax_attention() -> None:
+    draw = Draw(2, torch.float32)
+    q, k, v = (draw.normal(40, 2, 8, scale=0.5).detach() for _ in range(3))
+    cu_seqlens = offsets([30, 10])
+    exact = attention(q, k, v, cu_seqlens=cu_seqlens)
+    errors = []
+    for count in (64, 4096):
+        features = PerformerFeatures(8, count)
+        estimate = linear_attention(features(q), features(k, cu_seqlens), v, cu_seqlens=cu_seqlens)
+        errors.append(float((estimate - exact).norm() / exact.norm()))
+    assert errors[1] < 0.1
+    assert errors[1] < errors[0] / 2
+
+
+def test_features_of_one_sequence_do_not_depend_on_another() -> None:
+    draw, features = Draw(3, torch.float32), PerformerFeatures(8, 32)
+    k = draw.normal(20, 2, 8).detach()
+    alone = features(k[:12], offsets([12]))
+    k[12:] *= 100
+    together = features(k, offsets([12, 8]))[:12]
+    assert torch.equal(alone, together)
+    assert torch.isfinite(features(k, offsets([12, 8]))).all()
+
+
+def test_directions_are_orthogonal_in_blocks() -> None:
+    directions = orthogonal_directions(8, 20)
+    assert directions.shape == (20, 8)
+    gram = directions[:8] @ directions[:8].T
+    torch.testing.assert_close(gram - gram.diag().diag(), torch.zeros(8, 8), atol=1e-4, rtol=0)
+
+
+def test_rotary_scores_depend_on_the_distance_alone() -> None:
+    draw = Draw(4, torch.float64)
+    q, k = (draw.normal(1, 1, 6).detach().expand(9, 1, 6) for _ in range(2))
+    one = uniform_cu_seqlens(1, 9)
+    scores = apply_rotary(q, one)[:, 0] @ apply_rotary(k, one)[:, 0].T
+    for shift in range(-8, 9):
+        diagonal = scores.diagonal(shift)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
+    assert not torch.allclose(scores[0, 0], scores[0, 1])
+    with pytest.raises(ValueError, match="even"):
+        apply_rotary(torch.zeros(2, 1, 3), uniform_cu_seqlens(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": torch.zeros(9, 3, 8)}, "divisor of 4 heads"),
+        ({"bias": torch.zeros(4, 80)}, r"expected bias \[4 or 1, 81\]"),
+        ({"slopes": torch.zeros(3)}, r"expected slopes \[4\]"),
+        ({"cu_seqlens": torch.tensor([0, 8])}, "0 to the 9 rows"),
+        ({"v": torch.zeros(9, 2, 5, dtype=torch.float64)}, "float64"),
+    ],
+)
+def test_bad_input_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attention(**qkv(Draw(5, torch.float32), [9]) | change)
+
+
+def test_heads_of_keys_must_divide_those_of_queries() -> None:
+    with pytest.raises(ValueError, match="kv_heads: 3 does not divide 4 heads"):
+        Attention(16, 4, 3)
