@@ -22,6 +22,17 @@ def test_a_config_builds_its_model(path: Path, builtin: bool) -> None:
     assert model.class_names == data.class_names
 
 
+@pytest.mark.parametrize(
+    ("operator", "parameters"),
+    [("mamba", 7_226_696), ("retnet", 7_807_688), ("rwkv", 8_802_248), ("xlstm", 7_949_672), ("ttt", 7_290_480)],
+)
+def test_each_operator_has_a_config_and_as_many_parameters_as_published(operator: str, parameters: int) -> None:
+    path = next(path for path in CONFIGS if path.stem == f"lion_{operator}_kitti")
+    config, _ = parse_program(build, [str(path)], prog="p", description="d", needs_builtin=lambda _: False)
+    assert config.model.operator == operator
+    assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == parameters
+
+
 def test_the_defaults_are_the_published_model() -> None:
     config, _ = parse_program(build, [], prog="p", description="d", needs_builtin=lambda _: False)
     assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == 7_226_696

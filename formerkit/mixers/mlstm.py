@@ -7,19 +7,20 @@ Per head, with gates before activation i_t and f_t, and k scaled by 1 / sqrt(K):
     h_t = C_t^T q_t / (max(|n_t . q_t|, 1) + eps exp(m_t))
 
 Everything is kept divided by ``exp(m_t)``, with the stabiliser ``m_t = max(log sigmoid(f_t) + m_{t-1}, i_t)``, so that
-no exponential overflows; ``eps`` guards the division in that scale. The normaliser n is a column more of C.
+no exponential overflows; ``eps`` guards the division in that scale.
 """
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import gated_linear_attention
 from formerkit.mixers.packing import flatten, gather_rows, pack, padded_rows
@@ -79,14 +80,14 @@ def mlstm(
     before, m, last = stabiliser(log_f[..., 0].detach(), i[..., 0].detach(), packed.cu_seqlens, start, reverse)
     # h does not depend on m, so no gradient has to pass through it.
     log_decay, weight = log_f + (before - m)[..., None], torch.exp(i - m[..., None])
-    memory = None if initial_state is None else torch.cat([initial_state.C, initial_state.n[..., None]], dim=-1)
-    read, final = gated_linear_attention(
-        q.to(wide), k.to(wide) * weight * k.shape[-1] ** -0.5, F.pad(v.to(wide), (0, 1), value=1.0), log_decay,
-        cu_seqlens=packed.cu_seqlens, initial_state=None if memory is None else memory.to(wide), reverse=reverse,
-    )  # fmt: skip
-    divisor = torch.maximum(read[..., -1:].abs(), torch.exp(-m)[..., None]) + eps
-    state = MLSTMState(final[..., :-1], final[..., -1], last)
-    return packed.restore((read[..., :-1] / divisor).to(v.dtype)), state
+    C, n = (None, None) if initial_state is None else (initial_state.C.to(wide), initial_state.n.to(wide)[:, :, None])
+    q, key, one = q.to(wide), k.to(wide) * weight * k.shape[-1] ** -0.5, i.new_ones(1).expand_as(i)
+    runs: dict[str, Any] = {"cu_seqlens": packed.cu_seqlens, "reverse": reverse}
+    read, C = gated_linear_attention(q, key, v.to(wide), log_decay, initial_state=C, **runs)
+    # The normaliser is the memory of a value that is one: a state of a single row.
+    sums, n = gated_linear_attention(one, one, key, log_decay, initial_state=n, **runs)
+    divisor = torch.maximum((sums * q).sum(-1, keepdim=True).abs(), torch.exp(-m)[..., None]) + eps
+    return packed.restore((read / divisor).to(v.dtype)), MLSTMState(C, n[:, :, 0], last)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMState | None, sequences: int) -> None:
@@ -111,7 +112,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMSt
 def stabiliser(
     log_f: Tensor, i: Tensor, cu_seqlens: Tensor, start: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``m_t = max(log_f_t + m_{t-1}, i_t)``, as ``F_t + max_{s <= t} (i_s - F_s)`` with F the running sum of log_f.
+    """``m_t = max(log_f_t + m_{t-1}, i_t)``.
 
     Args:
         log_f, i: [T, H].
@@ -120,20 +121,40 @@ def stabiliser(
         reverse: Direction.
 
     Returns:
-        m before each token and after it, both [T, H], and after each sequence [S, H].
+        m before each token and after it, both [T, H], and after each sequence [S, H]. Before the first token of an
+        empty memory it is that after the token: nothing is there to decay.
     """
+    if start is None:
+        start = log_f.new_full((cu_seqlens.numel() - 1, log_f.shape[1]), EMPTY)
+    if not use_kernels(log_f):
+        return _stabiliser_sums(log_f, i, cu_seqlens, start, reverse)
+    from formerkit.kernels.stabiliser import stabilise
+    from formerkit.parallel import run_ranges
+
+    offsets, final = cu_seqlens.to("cpu", torch.int64), torch.empty(start.shape, dtype=log_f.dtype)
+    before, after = torch.empty_like(log_f), torch.empty_like(log_f)
+    tensors = (log_f.contiguous(), i.contiguous(), offsets)
+    run_ranges(
+        stabilise, len(offsets) - 1, *(x.numpy() for x in tensors), reverse, EMPTY,
+        start.detach().to(log_f.dtype).contiguous().numpy(), before.numpy(), after.numpy(), final.numpy(),
+    )  # fmt: skip
+    return before, after, final
+
+
+def _stabiliser_sums(
+    log_f: Tensor, i: Tensor, cu_seqlens: Tensor, start: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same without a loop, as ``F_t + max_{s <= t} (i_s - F_s)`` with F the running sum of log_f."""
     rows, real = padded_rows(cu_seqlens, reverse)
     # In float64, for the running sum grows with the length while m does not.
     keep = real[..., None].to(torch.float64)
     total = (gather_rows(log_f.double(), rows) * keep).cumsum(1)
     gain = (gather_rows(i.double(), rows) - total).masked_fill(~real[..., None], EMPTY)
-    if start is None:
-        start = log_f.new_full((rows.shape[0], log_f.shape[1]), EMPTY)
     best = torch.cat([start.double()[:, None], gain], dim=1).cummax(1).values
     m = torch.cat([start.double()[:, None], best[:, 1:] + total], dim=1).to(log_f.dtype)
     before, after = torch.empty_like(log_f), torch.empty_like(log_f)
     before[rows[real]], after[rows[real]] = m[:, :-1][real], m[:, 1:][real]
-    # An empty memory may decay as it likes; by 1e30 would drown all sums of logarithms.
+    # To decay nothing by 1e30 would drown all sums of logarithms.
     return torch.where(before <= EMPTY / 2, after, before), after, m[:, -1]
 
 

@@ -1,7 +1,8 @@
 """The command line of a training program: a YAML file, then overrides with the same names.
 
 ``python -m PROGRAM CONFIG.yaml --training.epochs 3``. The file may have a section ``builtin``: what changes when there
-is no real data and a built-in source takes its place. It is merged between the file and the command line.
+is no real data and a built-in source takes its place. It is merged between the file and the command line. A file may
+name another as its ``base``, beside it: it then says only what differs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from formerkit.io import ConfigError
 
 BUILTIN = "builtin"
+BASE = "base"
 
 
 _ALONE = ("--help", "-h", "--print_config")
@@ -72,6 +74,27 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def load_config(path: str | Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a configuration file, merged over its base if it names one.
+
+    Args:
+        path: The file.
+        above: Files that led here.
+
+    Raises:
+        ConfigError: As :func:`load_yaml`, or if a base is no file name or leads back to a file that names it.
+    """
+    content, here = load_yaml(path), Path(path).resolve()
+    if BASE not in content:
+        return content
+    base = content.pop(BASE)
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: {BASE}: expected the name of a configuration file, got {base!r}")
+    if here in above:
+        raise ConfigError(f"{path}: {BASE}: {' -> '.join(file.name for file in (*above, here))} leads in a circle")
+    return _merged(load_config(here.parent / base, above=(*above, here)), content)
+
+
 def parse_program(
     build: Callable[[ArgumentParser], None],
     argv: Sequence[str],
@@ -100,7 +123,7 @@ def parse_program(
     parser.add_argument("--config", action=ActionConfigFile, help="configuration file; may also stand bare")
     build(parser)
     known = _known_keys(parser)
-    content = load_yaml(path) if path else {}
+    content = load_config(path) if path else {}
     builtin = content.pop(BUILTIN, None)
     builtin = {} if builtin is None else builtin
     # One by one, so that an error names its source.

@@ -231,3 +231,27 @@ def test_help_lists_names_types_meanings_and_defaults(capsys: pytest.CaptureFixt
     assert "p CONFIG [options]" in out
     assert "--training.epochs EPOCHS How many. (type: int, default: 80)" in out
     assert "--training.max_lr MAX_LR Peak. (type: float, default: 0.001)" in out
+
+
+def test_a_file_says_only_what_differs_from_its_base(config: Path) -> None:
+    child = config.parent / "child.yaml"
+    child.write_text(f"base: {config.name}\ntraining: {{max_lr: 0.5}}\nbuiltin: {{seed: 9}}\n", encoding="utf-8")
+    base, child_config = parse(str(config), real=False)[0], parse(str(child), real=False)[0]
+    assert child_config.training.max_lr == 0.5
+    assert child_config.training.epochs == base.training.epochs != Training().epochs
+    assert child_config.seed == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: nowhere.yaml", "nowhere.yaml: cannot be read"),
+        ("base: 3", "base: expected the name of a configuration file, got 3"),
+        ("base: child.yaml", "child.yaml -> child.yaml leads in a circle"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        parse(str(child))
