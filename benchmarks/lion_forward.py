@@ -1,18 +1,20 @@
 """Where the time of one LION-Mamba frame goes, and how it compares with a scan that loops over tokens in Python.
 
-    python -m benchmarks.lion_forward [--scan FILE] [--loop]
+    python -m benchmarks.lion_forward [--scan FILE] [--operator NAME] [--loop]
 
 The published KITTI model (random weights) on one KITTI scan, cut to the point cloud range but not to the camera's view:
 that gives about the voxels that the published figures speak of. Without ``--scan`` a made-up scan of 17,000 voxels on a
 rough ground takes its place. ``--loop`` also runs the whole forward pass with the recurrence as a Python loop over
-tokens (a minute or so).
+tokens (a minute or so); it is for Mamba alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
+from typing import Any, get_args
 from unittest import mock
 
 import numpy as np
@@ -22,6 +24,7 @@ from benchmarks.timing import machine
 from formerkit.memory import keep_freed_memory
 from formerkit.mixers.selective_scan import selective_scan_reference
 from pointdet.models.lion import LION, Voxels, bev_map
+from pointdet.models.lion_blocks import Operator
 from pointdet.ops.voxelize import voxelize
 
 
@@ -77,15 +80,22 @@ def one_frame(model: LION, points: torch.Tensor) -> dict[str, float]:
     return seconds
 
 
+def loop_over_tokens(*inputs: Any) -> torch.Tensor:
+    """The selective scan's output, by the recurrence."""
+    *tensors, cu_seqlens, reverse = inputs
+    return selective_scan_reference(*tensors, cu_seqlens=cu_seqlens, reverse=reverse)[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scan", type=Path)
+    parser.add_argument("--operator", choices=get_args(Operator), default="mamba")
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.manual_seed(0)
-    model, points = LION().eval(), read_points(arguments.scan)
+    model, points = LION(operator=arguments.operator).eval(), read_points(arguments.scan)
     voxels = len(voxelize(points, model.point_cloud_range, model.voxel_size, 1).grid)
     print(f"{machine()}\n{len(points)} points, {voxels} voxels")
     runs = [one_frame(model, points) for _ in range(arguments.runs + 1)][1:]
@@ -94,8 +104,9 @@ def main() -> None:
     for name, value in median.items():
         print(f"  {name:<45} {1e3 * value:8.1f} ms")
     print(f"  {'total':<45} {1e3 * total:8.1f} ms")
+    print(f"  {'most memory of the process':<45} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB")
     if arguments.loop:
-        with mock.patch("formerkit.mixers.mamba.selective_scan", selective_scan_reference):
+        with mock.patch("formerkit.mixers.mamba.selective_scan_output", loop_over_tokens):
             loop = one_frame(model, points)
         outside = sum(value for name, value in median.items() if not name.startswith("RNN"))
         print(f"\n  with a Python loop over tokens: {sum(loop.values()):.1f} s, {sum(loop.values()) / total:.1f} x")
