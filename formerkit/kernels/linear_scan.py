@@ -13,7 +13,8 @@ told by ``order``:
     READ_DECAY_ADD      o_t sees the state before the token
     ADD_READ_DECAY      o_t sees the state before the token's decay
 
-All three are one loop body in which the decay, or decay and product, are those of the token before.
+All three are one loop body in which the decay, or decay and product, are those of the token before; the first and the
+last token are treated by themselves. No array is given another's name inside a loop: numba would count references.
 
 A vector holds neighbouring columns of one row of the state, so a token needs no horizontal sums. A task is one
 (sequence, head, panel of columns) and writes to columns of its own: results do not depend on threads.
@@ -26,10 +27,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.simd import aligned_start, fma, lanes_of_block, load_block, load_or_splat, splat_block, store
+from formerkit.kernels.simd import (
+    aligned_start,
+    fma,
+    full_like,
+    lanes_of_block,
+    load_block,
+    load_or_splat,
+    splat_block,
+    store,
+)
 
 CHUNK = 16
-"""Tokens between two kept states."""
+"""Tokens between two kept states, a multiple of the four that are taken at once."""
 DECAY_ADD_READ, READ_DECAY_ADD, ADD_READ_DECAY = 0, 1, 2
 
 
@@ -48,34 +58,94 @@ def _buffer(vectors, panel, like):
 
 @numba.njit(inline="always")
 def _put(block, side, state, at, m, y, y_at, column, a, a_at, a_step):
-    """Row ``m`` of ``S = a S + y z^T``, stored and returned; ``column`` is z."""
+    """Row ``m`` of ``S = a S + y z^T``, stored; ``column`` is z."""
     here = at + m * lanes_of_block(state, block)
     decay = load_or_splat(a, a_at + m * a_step, block, side)
-    h = fma(decay, load_block(state, here, block), column * splat_block(y, y_at + m, block))
-    store(state, here, h)
-    return h
+    store(state, here, fma(decay, load_block(state, here, block), column * splat_block(y, y_at + m, block)))
+
+
+@numba.njit(inline="always")
+def _next(block, side, h, m, y, y_at, column, a, a_at, a_step):
+    """The row ``m`` of the state after a token, from ``h``, the one before it."""
+    decay = load_or_splat(a, a_at + m * a_step, block, side)
+    return fma(decay, h, column * splat_block(y, y_at + m, block))
 
 
 @numba.njit(inline="always")
 def _advance(block, side, state, at, rows, x, x_at, y, y_at, column, a, a_at, a_step):
-    """``S = a S + y z^T`` in place; returns ``x^T S``. One sum alone would wait for itself most of the time."""
-    sum0 = sum1 = sum2 = sum3 = column - column
-    m = 0
-    while m + 4 <= rows:
-        h0 = _put(block, side, state, at, m, y, y_at, column, a, a_at, a_step)
-        h1 = _put(block, side, state, at, m + 1, y, y_at, column, a, a_at, a_step)
-        h2 = _put(block, side, state, at, m + 2, y, y_at, column, a, a_at, a_step)
-        h3 = _put(block, side, state, at, m + 3, y, y_at, column, a, a_at, a_step)
-        sum0 = fma(h0, splat_block(x, x_at + m, block), sum0)
-        sum1 = fma(h1, splat_block(x, x_at + m + 1, block), sum1)
-        sum2 = fma(h2, splat_block(x, x_at + m + 2, block), sum2)
-        sum3 = fma(h3, splat_block(x, x_at + m + 3, block), sum3)
-        m += 4
-    while m < rows:
-        h0 = _put(block, side, state, at, m, y, y_at, column, a, a_at, a_step)
-        sum0 = fma(h0, splat_block(x, x_at + m, block), sum0)
-        m += 1
-    return (sum0 + sum1) + (sum2 + sum3)
+    """``S = a S + y z^T`` in place; returns ``x^T S``."""
+    panel = lanes_of_block(state, block)
+    out = full_like(column, 0.0)
+    for m in range(rows):
+        h = _next(block, side, load_block(state, at + m * panel, block), m, y, y_at, column, a, a_at, a_step)
+        store(state, at + m * panel, h)
+        out = fma(h, splat_block(x, x_at + m, block), out)
+    return out
+
+
+@numba.njit(inline="always")
+def _advance_four(block, side, state, at, rows, x, x_at, y, y_at, z, z_at, a, a_at, a_step, out, out_at):
+    """Four tokens at once, so that a row of the state is read and written once for them all.
+
+    The ``_at`` are the four tokens' places.
+    """
+    panel = lanes_of_block(state, block)
+    z0, z1, z2, z3 = (
+        load_block(z, z_at[0], block),
+        load_block(z, z_at[1], block),
+        load_block(z, z_at[2], block),
+        load_block(z, z_at[3], block),
+    )
+    o0 = o1 = o2 = o3 = full_like(z0, 0.0)
+    for m in range(rows):
+        h = load_block(state, at + m * panel, block)
+        h = _next(block, side, h, m, y, y_at[0], z0, a, a_at[0], a_step)
+        o0 = fma(h, splat_block(x, x_at[0] + m, block), o0)
+        h = _next(block, side, h, m, y, y_at[1], z1, a, a_at[1], a_step)
+        o1 = fma(h, splat_block(x, x_at[1] + m, block), o1)
+        h = _next(block, side, h, m, y, y_at[2], z2, a, a_at[2], a_step)
+        o2 = fma(h, splat_block(x, x_at[2] + m, block), o2)
+        h = _next(block, side, h, m, y, y_at[3], z3, a, a_at[3], a_step)
+        o3 = fma(h, splat_block(x, x_at[3] + m, block), o3)
+        store(state, at + m * panel, h)
+    store(out, out_at[0], o0)
+    store(out, out_at[1], o1)
+    store(out, out_at[2], o2)
+    store(out, out_at[3], o3)
+
+
+@numba.njit(inline="always")
+def _places(t, stride, base):
+    """Where the rows of four tokens begin."""
+    return (t[0] * stride + base, t[1] * stride + base, t[2] * stride + base, t[3] * stride + base)
+
+
+@numba.njit(inline="always")
+def _read(block, state, at, rows, x, x_at):
+    """``x^T S``."""
+    panel = lanes_of_block(state, block)
+    total = full_like(load_block(state, at, block), 0.0)
+    for m in range(rows):
+        total = fma(load_block(state, at + m * panel, block), splat_block(x, x_at + m, block), total)
+    return total
+
+
+@numba.njit(inline="always")
+def _add_outer(block, state, at, rows, y, y_at, column):
+    """``S = S + y z^T``; ``column`` is z."""
+    panel = lanes_of_block(state, block)
+    for m in range(rows):
+        here = at + m * panel
+        store(state, here, fma(column, splat_block(y, y_at + m, block), load_block(state, here, block)))
+
+
+@numba.njit(inline="always")
+def _decay(block, side, state, at, rows, a, a_at, a_step):
+    """``S = a S``."""
+    panel = lanes_of_block(state, block)
+    for m in range(rows):
+        here = at + m * panel
+        store(state, here, load_or_splat(a, a_at + m * a_step, block, side) * load_block(state, here, block))
 
 
 @numba.njit(inline="always")
@@ -110,7 +180,6 @@ def scan(
     panel = lanes_of_block(z, block)
     panels = columns // panel
     state, at = _buffer(rows, panel, z)
-    zeros, ones = np.zeros(max(rows, panel), z.dtype), np.ones(max(rows, panel), z.dtype)
     keeping = kept.shape[0] > 0
     for task in range(first, last):
         sequence, head = task // (heads * panels), task // panels % heads
@@ -120,30 +189,52 @@ def scan(
         for m in range(rows):
             store(state, at + m * panel, load_block(initial, base + m * columns, block))
         length = offsets[sequence + 1] - offsets[sequence]
-        # One step more writes into the state what the last token leaves to the one after it.
-        steps = length + (order != DECAY_ADD_READ) if length > 0 else 0
         before = _row(offsets, sequence, 0, reverse)
-        for step in range(steps):
-            t = _row(offsets, sequence, min(step, length - 1), reverse)
-            y_row, a_row = before if order == READ_DECAY_ADD else t, t if order == DECAY_ADD_READ else before
-            y_at, a_at, y_now, a_now, a_step = y_row * yt + head * yh, a_row * at_ + a_base, y, a, am
-            if order != DECAY_ADD_READ and step == 0:
-                a_at, a_now, a_step = 0, ones, 0
-            if (order == READ_DECAY_ADD and step == 0) or (order == ADD_READ_DECAY and step == length):
-                y_at, y_now = 0, zeros
+        if order != DECAY_ADD_READ and length > 0:
+            # The first token finds the state as it is, but for its own product.
+            if order == ADD_READ_DECAY:
+                column = load_block(z, before * zt + head * zh + e, block)
+                _add_outer(block, state, at, rows, y, before * yt + head * yh, column)
+            o = _read(block, state, at, rows, x, before * xt + head * xh)
+            store(out, (before * heads + head) * columns + e, o)
+            if keeping:
+                _keep(block, kept, chunk_offsets[sequence], head, heads, rows, columns, e, state, at)
+        step, onward = np.intp(order != DECAY_ADD_READ), -1 if reverse else 1
+        while step < length:
+            t = _row(offsets, sequence, step, reverse)
+            chunk = chunk_offsets[sequence] + step // CHUNK
             if keeping and order == DECAY_ADD_READ and step % CHUNK == 0:
-                _keep(block, kept, chunk_offsets[sequence] + step // CHUNK, head, heads, rows, columns, e, state, at)
-            column = load_block(z, y_row * zt + head * zh + e, block)
-            o = _advance(
-                block, side, state, at, rows, x, t * xt + head * xh, y_now, y_at, column, a_now, a_at, a_step,
-            )  # fmt: skip
-            if step < length:
+                _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
+            # The token whose product, and the one whose decay, comes with this token.
+            y_row, a_row = t - onward * (order == READ_DECAY_ADD), t - onward * (order != DECAY_ADD_READ)
+            if step + 4 <= length:
+                four = (t, t + onward, t + 2 * onward, t + 3 * onward)
+                y_four = (y_row, y_row + onward, y_row + 2 * onward, y_row + 3 * onward)
+                a_four = (a_row, a_row + onward, a_row + 2 * onward, a_row + 3 * onward)
+                _advance_four(
+                    block, side, state, at, rows, x, _places(four, xt, head * xh), y, _places(y_four, yt, head * yh),
+                    z, _places(y_four, zt, head * zh + e), a, _places(a_four, at_, a_base), am,
+                    out, _places(four, heads * columns, head * columns + e),
+                )  # fmt: skip
+                step += 4
+            else:
+                column = load_block(z, y_row * zt + head * zh + e, block)
+                o = _advance(
+                    block, side, state, at, rows, x, t * xt + head * xh, y, y_row * yt + head * yh, column,
+                    a, a_row * at_ + a_base, am,
+                )  # fmt: skip
                 store(out, (t * heads + head) * columns + e, o)
-                if keeping and order != DECAY_ADD_READ and step % CHUNK == 0:
-                    _keep(
-                        block, kept, chunk_offsets[sequence] + step // CHUNK, head, heads, rows, columns, e, state, at
-                    )
-            before = t
+                step += 1
+            if keeping and order != DECAY_ADD_READ and (step - 1) % CHUNK == 0:
+                chunk = chunk_offsets[sequence] + (step - 1) // CHUNK
+                _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
+        before = _row(offsets, sequence, max(length - 1, 0), reverse)
+        if order != DECAY_ADD_READ and length > 0:
+            # What the last token leaves to those after it.
+            _decay(block, side, state, at, rows, a, before * at_ + a_base, am)
+            if order == READ_DECAY_ADD:
+                column = load_block(z, before * zt + head * zh + e, block)
+                _add_outer(block, state, at, rows, y, before * yt + head * yh, column)
         for m in range(rows):
             store(final, base + m * columns, load_block(state, at + m * panel, block))
 
@@ -167,26 +258,9 @@ def _recompute(
 
 @numba.njit(cache=True, nogil=True)
 def gradients(
-    first,
-    last,
-    block,
-    side,
-    q,
-    k,
-    v,
-    gy,
-    a,
-    strides,
-    shape,
-    exclusive,
-    reverse,
-    offsets,
-    chunk_offsets,
-    kept,
-    gfinal,
-    gk,
-    ga,
-):
+    first, last, block, side, q, k, v, gy, a, strides, shape, exclusive, reverse,
+    offsets, chunk_offsets, kept, gfinal, gk, ga,
+):  # fmt: skip
     """Gradients of k and of the decay a, for tasks ``first`` to ``last`` of ``S_t = a_t * S_{t-1} + v_t k_t^T``.
 
     Args:
@@ -206,7 +280,6 @@ def gradients(
     panels = columns // panel
     state, at = _buffer(rows, panel, q)
     slots, slot_at = _buffer(CHUNK * rows, panel, q)
-    zeros, ones = np.zeros(max(rows, panel), q.dtype), np.ones(max(rows, panel), q.dtype)
     for task in range(first, last):
         sequence, head = task // (heads * panels), task // panels % heads
         e = task % panels * panel
@@ -230,13 +303,16 @@ def gradients(
                 t = _row(offsets, sequence, begin + i, reverse)
                 newest = begin + i == length - 1
                 y_row = after if exclusive else t
-                y_now, y_at = (zeros, np.intp(0)) if exclusive and newest else (gy, y_row * gt + head * gh)
-                a_now, a_at = (ones, np.intp(0)) if newest else (a, after * at_ + a_base)
                 column = load_block(q, y_row * qt + head * qh + e, block)
-                sum_k = sum_a = column - column
+                if not newest:
+                    for m in range(rows):
+                        _put(block, side, state, at, m, gy, y_row * gt + head * gh, column, a, after * at_ + a_base, 0)
+                elif not exclusive:
+                    _add_outer(block, state, at, rows, gy, y_row * gt + head * gh, column)
+                sum_k = sum_a = full_like(column, 0.0)
                 slot = slot_at + i * rows * panel
                 for m in range(rows):
-                    g = _put(block, side, state, at, m, y_now, y_at, column, a_now, a_at, 0)
+                    g = load_block(state, at + m * panel, block)
                     sum_k = fma(g, splat_block(v, t * vt + head * vh + m, block), sum_k)
                     sum_a = fma(g, load_block(slots, slot + m * panel, block), sum_a)
                 store(gk, (t * heads + head) * columns + e, sum_k)

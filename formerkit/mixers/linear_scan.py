@@ -48,11 +48,11 @@ def _steps(x: Tensor) -> tuple[int, int]:
 
 
 def registers_and_columns(columns: int, dtype: torch.dtype) -> tuple[int, int]:
-    """Registers a panel, and the columns that are then needed."""
-    from formerkit.kernels.simd import REGISTER_BITS, WIDE
+    """Registers a panel, and the columns that are then needed: as many as leave room for four tokens' worth."""
+    from formerkit.kernels.simd import REGISTER_BITS
 
-    lanes = REGISTER_BITS // (8 * dtype.itemsize)
-    registers = 1 if columns <= lanes else 2 if columns <= 2 * lanes else WIDE
+    lanes, most = REGISTER_BITS // (8 * dtype.itemsize), 2 if REGISTER_BITS == 512 else 1
+    registers = 1 if columns <= lanes else most
     return registers, -(-columns // (registers * lanes)) * registers * lanes
 
 

@@ -172,6 +172,15 @@ def _mini_batch(
     return o, (W, b, undone[..., None] * A, undone * c)
 
 
+def _panel(width: int, dtype: torch.dtype) -> tuple[int, int]:
+    """Registers that hold a row of a head, and their columns."""
+    from formerkit.kernels.simd import REGISTER_BITS, WIDE
+
+    lanes = REGISTER_BITS // (8 * dtype.itemsize)
+    registers = next(number for number in (1, 2, WIDE) if number * lanes >= width)
+    return registers, registers * lanes
+
+
 def _widest(dtype: torch.dtype) -> int:
     from formerkit.kernels.simd import REGISTER_BITS, WIDE
 
@@ -205,10 +214,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor,
               initial: TTTState, cu_seqlens: Tensor, eps: float) -> tuple[Tensor, TTTState]:  # fmt: skip
     """Run the kernels, in float32 (float64 if the input is), with heads padded to a panel."""
-    from formerkit.mixers.linear_scan import registers_and_columns
-
     dtype, out_dtype, width = torch.float64 if v.dtype == torch.float64 else torch.float32, v.dtype, q.shape[2]
-    registers, panel = registers_and_columns(width, dtype)
+    registers, panel = _panel(width, dtype)
 
     def wide(x: Tensor) -> Tensor:
         return F.pad(x.to(dtype), (0, panel - width))
