@@ -256,6 +256,45 @@ def _recompute(
             store(slots, here + rows * panel, h)
 
 
+@numba.njit(inline="always")
+def _gradients_of_four(
+    block, side, state, at, rows, y, y_at, z, z_at, a, a_at, v, v_at, slots, slot, gk, ga, out_at
+):  # fmt: skip
+    """Four tokens of the backward sweep at once, the latest first; the states before them lie from ``slot`` down."""
+    panel = lanes_of_block(state, block)
+    z0, z1, z2, z3 = (
+        load_block(z, z_at[0], block),
+        load_block(z, z_at[1], block),
+        load_block(z, z_at[2], block),
+        load_block(z, z_at[3], block),
+    )
+    k0 = k1 = k2 = k3 = a0 = a1 = a2 = a3 = full_like(z0, 0.0)
+    for m in range(rows):
+        here = slot + m * panel
+        g = load_block(state, at + m * panel, block)
+        g = _next(block, side, g, m, y, y_at[0], z0, a, a_at[0], 0)
+        k0 = fma(g, splat_block(v, v_at[0] + m, block), k0)
+        a0 = fma(g, load_block(slots, here, block), a0)
+        g = _next(block, side, g, m, y, y_at[1], z1, a, a_at[1], 0)
+        k1 = fma(g, splat_block(v, v_at[1] + m, block), k1)
+        a1 = fma(g, load_block(slots, here - rows * panel, block), a1)
+        g = _next(block, side, g, m, y, y_at[2], z2, a, a_at[2], 0)
+        k2 = fma(g, splat_block(v, v_at[2] + m, block), k2)
+        a2 = fma(g, load_block(slots, here - 2 * rows * panel, block), a2)
+        g = _next(block, side, g, m, y, y_at[3], z3, a, a_at[3], 0)
+        k3 = fma(g, splat_block(v, v_at[3] + m, block), k3)
+        a3 = fma(g, load_block(slots, here - 3 * rows * panel, block), a3)
+        store(state, at + m * panel, g)
+    store(gk, out_at[0], k0)
+    store(gk, out_at[1], k1)
+    store(gk, out_at[2], k2)
+    store(gk, out_at[3], k3)
+    store(ga, out_at[0], a0)
+    store(ga, out_at[1], a1)
+    store(ga, out_at[2], a2)
+    store(ga, out_at[3], a3)
+
+
 @numba.njit(cache=True, nogil=True)
 def gradients(
     first, last, block, side, q, k, v, gy, a, strides, shape, exclusive, reverse,
@@ -288,7 +327,7 @@ def gradients(
         for m in range(rows):
             store(state, at + m * panel, load_block(gfinal, base + m * columns, block))
         length = offsets[sequence + 1] - offsets[sequence]
-        after = _row(offsets, sequence, max(length - 1, 0), reverse)
+        onward = -1 if reverse else 1
         for chunk in range((length + CHUNK - 1) // CHUNK - 1, -1, -1):
             begin = chunk * CHUNK
             count = min(CHUNK, length - begin)
@@ -299,22 +338,38 @@ def gradients(
                 block, side, slots, slot_at, count, begin, sequence, reverse, offsets,
                 v, head * vh, vt, k, head * kh + e, kt, a, a_base, at_, rows,
             )  # fmt: skip
-            for i in range(count - 1, -1, -1):
+            i = count - 1
+            while i >= 0:
                 t = _row(offsets, sequence, begin + i, reverse)
-                newest = begin + i == length - 1
-                y_row = after if exclusive else t
-                column = load_block(q, y_row * qt + head * qh + e, block)
-                if not newest:
-                    for m in range(rows):
-                        _put(block, side, state, at, m, gy, y_row * gt + head * gh, column, a, after * at_ + a_base, 0)
-                elif not exclusive:
-                    _add_outer(block, state, at, rows, gy, y_row * gt + head * gh, column)
-                sum_k = sum_a = full_like(column, 0.0)
                 slot = slot_at + i * rows * panel
+                if i >= 3 and begin + i < length - 1:
+                    four = (t, t - onward, t - 2 * onward, t - 3 * onward)
+                    later = (t + onward, t, t - onward, t - 2 * onward)
+                    y_four = later if exclusive else four
+                    _gradients_of_four(
+                        block, side, state, at, rows, gy, _places(y_four, gt, head * gh), q,
+                        _places(y_four, qt, head * qh + e), a, _places(later, at_, a_base), v,
+                        _places(four, vt, head * vh), slots, slot,
+                        gk, ga, _places(four, heads * columns, head * columns + e),
+                    )  # fmt: skip
+                    i -= 4
+                    continue
+                y_row = t + onward if exclusive else t
+                if begin + i < length - 1:
+                    column = load_block(q, y_row * qt + head * qh + e, block)
+                    for m in range(rows):
+                        _put(
+                            block, side, state, at, m, gy, y_row * gt + head * gh, column,
+                            a, (t + onward) * at_ + a_base, 0,
+                        )  # fmt: skip
+                elif not exclusive:
+                    column = load_block(q, t * qt + head * qh + e, block)
+                    _add_outer(block, state, at, rows, gy, t * gt + head * gh, column)
+                sum_k = sum_a = full_like(load_block(state, at, block), 0.0)
                 for m in range(rows):
                     g = load_block(state, at + m * panel, block)
                     sum_k = fma(g, splat_block(v, t * vt + head * vh + m, block), sum_k)
                     sum_a = fma(g, load_block(slots, slot + m * panel, block), sum_a)
                 store(gk, (t * heads + head) * columns + e, sum_k)
                 store(ga, (t * heads + head) * columns + e, sum_a)
-                after = t
+                i -= 1

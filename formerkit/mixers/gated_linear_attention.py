@@ -145,13 +145,21 @@ class _Scan(torch.autograd.Function):
         q, k, v, decay, initial = ctx.saved_tensors
         runs, go = ctx.runs, unit_rows(go)
         order, turned = (READ_DECAY_ADD, READ_DECAY_ADD) if ctx.exclusive else (DECAY_ADD_READ, ADD_READ_DECAY)
-        need_decay = ctx.needs_input_grad[3]
+        need_q, need_k, _, need_decay = ctx.needs_input_grad[:4]
+        gq = gk = gdecay = None
+        # The decay's gradient needs states beside their gradients, which costs most where few columns fill a register.
+        few_keys = decay.shape[2] == 1 and 2 * q.shape[2] < v.shape[2]
         gv, ginitial, _ = scan(k, q, go, decay, gfinal, runs.turned(), turned)
-        upright, gfinal = initial.transpose(2, 3), gfinal.transpose(2, 3)
-        gq, _, kept = scan(go, v, k, decay, upright, runs, order, on_columns=True, keep=need_decay)
-        if need_decay:
-            gk, gdecay = decay_gradients(q, k, v, go, decay, gfinal, kept, runs, ctx.exclusive)
-            gdecay = gdecay.sum_to_size(decay.shape)
-        else:
-            (gk, _, _), gdecay = scan(v, go, q, decay, gfinal, runs.turned(), turned, on_columns=True), None
+        upright, gupright = initial.transpose(2, 3), gfinal.transpose(2, 3)
+        if need_q or (need_decay and not few_keys):
+            gq, _, kept = scan(go, v, k, decay, upright, runs, order, on_columns=True, keep=need_decay)
+        if need_decay and not few_keys:
+            gk, gdecay = decay_gradients(q, k, v, go, decay, gupright, kept, runs, ctx.exclusive)
+        elif need_k:
+            gk, _, _ = scan(v, go, q, decay, gupright, runs.turned(), turned, on_columns=True)
+        if need_decay and few_keys:
+            # A decay that is one for all does not tell keys from values: they change places.
+            _, _, kept = scan(q, k, v, decay, initial, runs, order, keep=True)
+            _, gdecay = decay_gradients(go, v, k, q, decay, gfinal, kept, runs, ctx.exclusive)
+        gdecay = None if gdecay is None else gdecay.sum_to_size(decay.shape)
         return gq, gk, gv, gdecay, ginitial, None, None, None

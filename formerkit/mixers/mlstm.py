@@ -81,7 +81,7 @@ def mlstm(
     # h does not depend on m, so no gradient has to pass through it.
     log_decay, weight = log_f + (before - m)[..., None], torch.exp(i - m[..., None])
     C, n = (None, None) if initial_state is None else (initial_state.C.to(wide), initial_state.n.to(wide)[:, :, None])
-    q, key, one = q.to(wide), k.to(wide) * weight * k.shape[-1] ** -0.5, i.new_ones(1).expand_as(i)
+    q, key, one = q.to(wide), k.to(wide) * (weight * k.shape[-1] ** -0.5), i.new_ones(1).expand_as(i)
     runs: dict[str, Any] = {"cu_seqlens": packed.cu_seqlens, "reverse": reverse}
     read, C = gated_linear_attention(q, key, v.to(wide), log_decay, initial_state=C, **runs)
     # The normaliser is the memory of a value that is one: a state of a single row.
