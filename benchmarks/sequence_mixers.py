@@ -10,6 +10,7 @@ installed: ``pip install mambapy mlstm-kernels einops``, and flash-linear-attent
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -113,11 +114,13 @@ def peak_megabytes(call: Callable[[], object]) -> float | None:
         return int(line.split()[1]) / 1024
 
     try:
+        # What was freed but kept for later would hide what is taken.
+        ctypes.CDLL(None).malloc_trim(0)
         reset.write_text("5")
         before = value("VmRSS")
         call()
         return value("VmHWM") - before
-    except OSError:
+    except (OSError, AttributeError):
         return None
 
 
