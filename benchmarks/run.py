@@ -8,7 +8,7 @@ from pathlib import Path
 
 HELPERS = {"__init__", "data", "run", "timing"}
 LONG = {"overfit_kitti"}
-"""Most of an hour: only by name."""
+"""More than an hour: only by name."""
 
 
 def names() -> list[str]:
