@@ -9,13 +9,16 @@ Kernels are given a range of *output* rows, so the result never depends on the n
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 
+_log = logging.getLogger(__name__)
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
@@ -29,6 +32,8 @@ def _pool(num_threads: int) -> ThreadPoolExecutor:
 def run_ranges(kernel: Callable[..., Any], total: int, *args: Any, min_rows: int = 1) -> None:
     """Call ``kernel(start, stop, *args)`` on ranges that cover ``0 .. total``, one a thread.
 
+    A first call that had to compile says so in the log of this module, at level INFO.
+
     Args:
         kernel: Compiled with ``nogil=True``; writes only to the rows of its range.
         total: Number of rows of output.
@@ -38,7 +43,15 @@ def run_ranges(kernel: Callable[..., Any], total: int, *args: Any, min_rows: int
     Raises:
         Exception: Whatever a kernel raised.
     """
-    parts = max(1, min(torch.get_num_threads(), total // max(1, min_rows)))
+    known, begin = len(getattr(kernel, "overloads", ())), time.perf_counter()
+    _run(kernel, total, args, max(1, min(torch.get_num_threads(), total // max(1, min_rows))))
+    seconds = time.perf_counter() - begin
+    if len(getattr(kernel, "overloads", ())) > known and seconds > 1:
+        name = f"{kernel.__module__}.{kernel.__name__}"
+        _log.info("compiled %s in %.1f s; it is kept on disk, the next process reads it", name, seconds)
+
+
+def _run(kernel: Callable[..., Any], total: int, args: tuple[Any, ...], parts: int) -> None:
     if parts == 1:
         kernel(0, total, *args)
         return

@@ -59,8 +59,29 @@ def gated_linear_attention(
         o, in the shape of v, and the final states [S, H, K, V].
 
     Raises:
-        ValueError: On shapes, devices or offsets that do not agree.
+        ValueError: On shapes, devices or offsets that do not agree, or a state that would grow.
     """
+    if bool((log_decay > 0).any()):
+        raise ValueError(
+            f"gated_linear_attention: expected log_decay of at most 0, got {float(log_decay.detach().max()):.4g}"
+        )
+    return decayed_attention(
+        q, k, v, log_decay, cu_seqlens=cu_seqlens, initial_state=initial_state, reverse=reverse, exclusive=exclusive
+    )
+
+
+def decayed_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    *,
+    cu_seqlens: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    reverse: bool = False,
+    exclusive: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """:func:`gated_linear_attention` for callers whose decay is in range by what it is, rounding aside."""
     packed = flatten("gated_linear_attention", cu_seqlens, {"log_decay": log_decay}, q=q, k=k, v=v)
     q_, k_, v_, decay = packed.rows
     _check("gated_linear_attention", q_, k_, v_, decay, initial_state, packed.sequences)

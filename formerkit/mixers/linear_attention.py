@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.attention import groups_of_length, ungroup
-from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.packing import flatten, pack
 
 
@@ -44,7 +44,7 @@ def linear_attention(
     # One column more sums up the weights.
     values = F.pad(v_, (0, 1), value=1.0)
     if causal:
-        o, _ = gated_linear_attention(q_, k_, values, v_.new_zeros(1, v_.shape[1], 1), cu_seqlens=packed.cu_seqlens)
+        o, _ = decayed_attention(q_, k_, values, v_.new_zeros(1, v_.shape[1], 1), cu_seqlens=packed.cu_seqlens)
     else:
         o = _whole_sequences(q_, k_, values, packed.cu_seqlens)
     smallest = torch.finfo(o.dtype).tiny

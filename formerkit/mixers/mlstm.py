@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.causal_conv import causal_conv_silu
-from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.packing import flatten, gather_rows, pack, padded_rows
 
 EMPTY = -1e30
@@ -83,9 +83,9 @@ def mlstm(
     C, n = (None, None) if initial_state is None else (initial_state.C.to(wide), initial_state.n.to(wide)[:, :, None])
     q, key, one = q.to(wide), k.to(wide) * (weight * k.shape[-1] ** -0.5), i.new_ones(1).expand_as(i)
     runs: dict[str, Any] = {"cu_seqlens": packed.cu_seqlens, "reverse": reverse}
-    read, C = gated_linear_attention(q, key, v.to(wide), log_decay, initial_state=C, **runs)
+    read, C = decayed_attention(q, key, v.to(wide), log_decay, initial_state=C, **runs)
     # The normaliser is the memory of a value that is one: a state of a single row.
-    sums, n = gated_linear_attention(one, one, key, log_decay, initial_state=n, **runs)
+    sums, n = decayed_attention(one, one, key, log_decay, initial_state=n, **runs)
     divisor = torch.maximum((sums * q).sum(-1, keepdim=True).abs(), torch.exp(-m)[..., None]) + eps
     return packed.restore((read / divisor).to(v.dtype)), MLSTMState(C, n[:, :, 0], last)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.packing import flatten, pack
 from formerkit.mixers.rotary import apply_rotary
 
@@ -60,13 +60,13 @@ def retention(
     packed = flatten("retention", cu_seqlens, q=q, k=k, v=v)
     q, k, v = packed.rows
     q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
-    o, final = gated_linear_attention(
+    o, final = decayed_attention(
         q, k, v, log_decay, cu_seqlens=packed.cu_seqlens, initial_state=initial_state, reverse=reverse
     )
     if symmetric_chunk is not None:
         pieces = cut(packed.cu_seqlens, symmetric_chunk)
         # Without its own token the state of a neighbour has decayed once less than the distance says.
-        later, _ = gated_linear_attention(
+        later, _ = decayed_attention(
             q * log_decay.exp(), k, v, log_decay, cu_seqlens=pieces, reverse=True, exclusive=True
         )
         o = o + later
@@ -193,4 +193,4 @@ class Retention(nn.Module):
         """What tokens see of those after them."""
         log_decay = self.decay.log().to(q.dtype)[None, :, None]
         q = q * log_decay.exp() * q.shape[-1] ** -0.5
-        return gated_linear_attention(q, k, v, log_decay, cu_seqlens=offsets, reverse=True, exclusive=True)[0]
+        return decayed_attention(q, k, v, log_decay, cu_seqlens=offsets, reverse=True, exclusive=True)[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.packing import flatten, pack, previous_rows
 
 MIXED = ("w", "k", "v", "r", "g")
@@ -52,12 +52,12 @@ def wkv6(
     if tuple(u.shape) != tuple(r.shape[1:]):
         raise ValueError(f"wkv6: expected u of shape {tuple(r.shape[1:])}, got {tuple(u.shape)}")
     log_decay, offsets = -torch.exp(w), packed.cu_seqlens
-    o, final = gated_linear_attention(
+    o, final = decayed_attention(
         r, k, v, log_decay, cu_seqlens=offsets, initial_state=initial_state, reverse=reverse, exclusive=True
     )
     o = o + (r * u * k).sum(-1, keepdim=True) * v
     if bidirectional:
-        o = o + gated_linear_attention(r, k, v, log_decay, cu_seqlens=offsets, reverse=not reverse, exclusive=True)[0]
+        o = o + decayed_attention(r, k, v, log_decay, cu_seqlens=offsets, reverse=not reverse, exclusive=True)[0]
     return packed.restore(o), final
 
 

@@ -53,7 +53,7 @@ def selective_scan(
         y, in the shape of u, and the final states [S, E, N].
 
     Raises:
-        ValueError: On shapes that do not agree or offsets that do not cover the rows.
+        ValueError: On shapes that do not agree, offsets that do not cover the rows, or a state that would grow.
     """
     if u.ndim == 3 and cu_seqlens is None:
         offsets = uniform_cu_seqlens(u.shape[0], u.shape[1], u.device)
@@ -68,6 +68,8 @@ def selective_scan(
     else:
         check_cu_seqlens(cu_seqlens, u.shape[0])
     _check_shapes(u, delta, A, B, C, D, z, initial_state, cu_seqlens.numel() - 1)
+    if bool((A > 0).any()):
+        raise ValueError(f"selective_scan: expected A of at most 0, got {float(A.detach().max()):.4g}")
     if initial_state is None:
         initial_state = u.new_zeros(cu_seqlens.numel() - 1, *A.shape)
     if use_kernels(u):

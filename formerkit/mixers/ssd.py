@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.causal_conv import causal_conv_silu
-from formerkit.mixers.gated_linear_attention import gated_linear_attention
+from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.packing import flatten, pack
 
 
@@ -49,7 +49,7 @@ def ssd(
         y, in the shape of x, and the final states [S, H, N, P].
 
     Raises:
-        ValueError: On shapes, devices or offsets that do not agree.
+        ValueError: On shapes, devices or offsets that do not agree, or a state that would grow.
     """
     packed = flatten("ssd", cu_seqlens, {"delta": delta[..., None]}, x=x, B=B, C=C)
     x_, b, c, step = packed.rows
@@ -62,12 +62,14 @@ def ssd(
     for name, value, shape in (("delta", step[..., 0], (t, h)), ("A", A, (h,)), ("D", D, (h,))):
         if tuple(value.shape) != shape:
             raise ValueError(f"ssd: expected {name} of shape {shape}, got {tuple(value.shape)}")
+    if bool((A > 0).any()):
+        raise ValueError(f"ssd: expected A of at most 0, got {float(A.detach().max()):.4g}: the state would grow")
     wide = torch.promote_types(x.dtype, torch.float32)
     step = F.softplus(step.to(wide))
     k, q = (value[:, :, None].expand(-1, -1, h // g, -1).flatten(1, 2).to(wide) for value in (b, c))
     if initial_state is not None:
         initial_state = initial_state.to(wide)
-    y, final = gated_linear_attention(
+    y, final = decayed_attention(
         q, k, step * x_.to(wide), step * A.to(wide)[:, None], cu_seqlens=packed.cu_seqlens,
         initial_state=initial_state, reverse=reverse,
     )  # fmt: skip

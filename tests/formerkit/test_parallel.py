@@ -60,3 +60,25 @@ def test_works_in_a_forked_child() -> None:
         run_ranges(count, 10, mine)
         os._exit(0 if (mine == 1).all() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Compiling:
+    """Stands for a kernel that compiles at its first call."""
+
+    __name__ = "kernel"
+
+    def __init__(self) -> None:
+        self.overloads: dict[str, int] = {}
+
+    def __call__(self, start: int, stop: int) -> None:
+        self.overloads["float32"] = 1
+
+
+def test_a_compilation_is_reported_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 3.0, 3.0, 6.0])
+    monkeypatch.setattr("formerkit.parallel.time.perf_counter", lambda: next(clock))
+    kernel = Compiling()
+    with caplog.at_level("INFO", "formerkit.parallel"):
+        run_ranges(kernel, 1)
+        run_ranges(kernel, 1)
+    assert [record.message.split(";")[0] for record in caplog.records] == [f"compiled {__name__}.kernel in 3.0 s"]

@@ -155,6 +155,24 @@ def test_bad_offsets_are_refused(name: str, cu_seqlens: Tensor, message: str) ->
         ALL[name].function(**case | {"cu_seqlens": cu_seqlens})
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("selective_scan", {"A": 0.1}),
+        ("ssd", {"A": 0.1}),
+        ("gated_linear_attention", {"log_decay": 0.1}),
+        ("retention", {"decay": 1.1}),
+        ("retention", {"decay": 0.0}),
+    ],
+)
+def test_a_decay_out_of_range_is_refused(name: str, change: dict[str, float]) -> None:
+    case = random_case(name, 9, [10], torch.float32)
+    for key, value in change.items():
+        case[key] = torch.full_like(case[key], value)
+    with pytest.raises(ValueError, match=name):
+        ALL[name].function(**case)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_wrong_shapes_and_dtypes_are_refused(name: str) -> None:
     case = random_case(name, 8, [10], torch.float32)
