@@ -27,8 +27,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from formerkit.kernels.sequences import buffer_of, row_of
 from formerkit.kernels.simd import (
-    aligned_start,
     fma,
     full_like,
     lanes_of_block,
@@ -41,19 +41,6 @@ from formerkit.kernels.simd import (
 CHUNK = 16
 """Tokens between two kept states, a multiple of the four that are taken at once."""
 DECAY_ADD_READ, READ_DECAY_ADD, ADD_READ_DECAY = 0, 1, 2
-
-
-@numba.njit(inline="always")
-def _row(offsets, sequence, step, reverse):
-    """Row of the ``step``-th token in the direction of the scan."""
-    return offsets[sequence + 1] - 1 - step if reverse else offsets[sequence] + step
-
-
-@numba.njit(inline="always")
-def _buffer(vectors, panel, like):
-    """Memory for ``vectors`` panels, and the element where it is aligned."""
-    memory = np.empty(vectors * panel + 64, like.dtype)
-    return memory, aligned_start(memory)
 
 
 @numba.njit(inline="always")
@@ -179,7 +166,7 @@ def scan(
     heads, rows, columns = shape
     panel = lanes_of_block(z, block)
     panels = columns // panel
-    state, at = _buffer(rows, panel, z)
+    state, at = buffer_of(rows, panel, z)
     keeping = kept.shape[0] > 0
     for task in range(first, last):
         sequence, head = task // (heads * panels), task // panels % heads
@@ -189,7 +176,7 @@ def scan(
         for m in range(rows):
             store(state, at + m * panel, load_block(initial, base + m * columns, block))
         length = offsets[sequence + 1] - offsets[sequence]
-        before = _row(offsets, sequence, 0, reverse)
+        before = row_of(offsets, sequence, 0, reverse)
         if order != DECAY_ADD_READ and length > 0:
             # The first token finds the state as it is, but for its own product.
             if order == ADD_READ_DECAY:
@@ -201,7 +188,7 @@ def scan(
                 _keep(block, kept, chunk_offsets[sequence], head, heads, rows, columns, e, state, at)
         step, onward = np.intp(order != DECAY_ADD_READ), -1 if reverse else 1
         while step < length:
-            t = _row(offsets, sequence, step, reverse)
+            t = row_of(offsets, sequence, step, reverse)
             chunk = chunk_offsets[sequence] + step // CHUNK
             if keeping and order == DECAY_ADD_READ and step % CHUNK == 0:
                 _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
@@ -228,7 +215,7 @@ def scan(
             if keeping and order != DECAY_ADD_READ and (step - 1) % CHUNK == 0:
                 chunk = chunk_offsets[sequence] + (step - 1) // CHUNK
                 _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
-        before = _row(offsets, sequence, max(length - 1, 0), reverse)
+        before = row_of(offsets, sequence, max(length - 1, 0), reverse)
         if order != DECAY_ADD_READ and length > 0:
             # What the last token leaves to those after it.
             _decay(block, side, state, at, rows, a, before * at_ + a_base, am)
@@ -246,7 +233,7 @@ def _recompute(
     """States before each of a chunk's tokens, from the one before its first in slot 0."""
     panel = lanes_of_block(slots, block)
     for i in range(count - 1):
-        t = _row(offsets, sequence, first + i, reverse)
+        t = row_of(offsets, sequence, first + i, reverse)
         column = load_block(k, k_at + t * kt, block)
         decay = load_or_splat(a, a_at + t * a_t, block, side)
         for m in range(rows):
@@ -317,8 +304,8 @@ def gradients(
     heads, rows, columns = shape
     panel = lanes_of_block(q, block)
     panels = columns // panel
-    state, at = _buffer(rows, panel, q)
-    slots, slot_at = _buffer(CHUNK * rows, panel, q)
+    state, at = buffer_of(rows, panel, q)
+    slots, slot_at = buffer_of(CHUNK * rows, panel, q)
     for task in range(first, last):
         sequence, head = task // (heads * panels), task // panels % heads
         e = task % panels * panel
@@ -340,7 +327,7 @@ def gradients(
             )  # fmt: skip
             i = count - 1
             while i >= 0:
-                t = _row(offsets, sequence, begin + i, reverse)
+                t = row_of(offsets, sequence, begin + i, reverse)
                 slot = slot_at + i * rows * panel
                 if i >= 3 and begin + i < length - 1:
                     four = (t, t - onward, t - 2 * onward, t - 3 * onward)

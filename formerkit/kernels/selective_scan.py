@@ -13,11 +13,10 @@ from __future__ import annotations
 import math
 
 import numba
-import numpy as np
 
+from formerkit.kernels.sequences import buffer_of, row_of
 from formerkit.kernels.simd import (
     WIDE,
-    aligned_start,
     exp2,
     fma,
     full_like,
@@ -36,22 +35,9 @@ LN_2 = math.log(2.0)
 
 
 @numba.njit(inline="always")
-def _row(offsets, sequence, step, reverse):
-    """Row of the ``step``-th token in the direction of the scan."""
-    return offsets[sequence + 1] - 1 - step if reverse else offsets[sequence] + step
-
-
-@numba.njit(inline="always")
 def _stride(array):
     """Distance of two rows, in elements."""
     return array.strides[0] // array.itemsize
-
-
-@numba.njit(inline="always")
-def _buffer(vectors, panel, like):
-    """Memory for ``vectors`` vectors, and the element where it is aligned."""
-    memory = np.empty(vectors * panel + 64, like.dtype)
-    return memory, aligned_start(memory)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -70,14 +56,14 @@ def forward(first, last, u, delta, a2, b, c, d, z, gated, offsets, chunk_offsets
     panel = WIDE * lanes_of(u)
     panels = channels // panel
     su, sd, sb, sc, sz, sy = _stride(u), _stride(delta), _stride(b), _stride(c), _stride(z), _stride(y)
-    state, at = _buffer(states, panel, u)
+    state, at = buffer_of(states, panel, u)
     for task in range(first, last):
         sequence, e = task // panels, task % panels * panel
         base = sequence * states * channels + e
         for n in range(states):
             store(state, at + n * panel, load_wide(initial, base + n * channels))
         for step in range(offsets[sequence + 1] - offsets[sequence]):
-            t = _row(offsets, sequence, step, reverse)
+            t = row_of(offsets, sequence, step, reverse)
             if kept.shape[0] > 0 and step % CHUNK == 0:
                 row = (chunk_offsets[sequence] + step // CHUNK) * states * channels + e
                 for n in range(states):
@@ -105,7 +91,7 @@ def _recompute(first, length, e, panel, sequence, reverse, offsets, u, delta, b,
     states, channels = a2.shape
     slot = states * panel
     for k in range(length):
-        t = _row(offsets, sequence, first + k, reverse)
+        t = row_of(offsets, sequence, first + k, reverse)
         dt = softplus(load_wide(delta, t * _stride(delta) + e))
         du = dt * load_wide(u, t * _stride(u) + e)
         for n in range(states):
@@ -136,10 +122,10 @@ def backward(
     su, sd, sb, sc, sz = _stride(u), _stride(delta), _stride(b), _stride(c), _stride(z)
     sg, sgu, sgd, sgz = _stride(gy), _stride(gu), _stride(gdelta), _stride(gz)
     slot = states * panel
-    hs, at = _buffer((CHUNK + 1) * states, panel, u)
-    decays, decay_at = _buffer(CHUNK * states, panel, u)
-    gh, gh_at = _buffer(states, panel, u)
-    gas, ga_at = _buffer(states, panel, u)
+    hs, at = buffer_of((CHUNK + 1) * states, panel, u)
+    decays, decay_at = buffer_of(CHUNK * states, panel, u)
+    gh, gh_at = buffer_of(states, panel, u)
+    gas, ga_at = buffer_of(states, panel, u)
     for task in range(first, last):
         sequence, number = task // panels, task % panels
         e = number * panel
@@ -158,7 +144,7 @@ def backward(
                 store(hs, at + n * panel, load_wide(kept, row + n * channels))
             _recompute(begin, count, e, panel, sequence, reverse, offsets, u, delta, b, a2, hs, at, decays, decay_at)
             for k in range(count - 1, -1, -1):
-                t = _row(offsets, sequence, begin + k, reverse)
+                t = row_of(offsets, sequence, begin + k, reverse)
                 raw = load_wide(delta, t * sd + e)
                 dt = softplus(raw)
                 ut = load_wide(u, t * su + e)

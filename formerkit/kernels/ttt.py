@@ -16,14 +16,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.simd import aligned_start, fma, full_like, lanes_of_block, load_block, splat_block, store, total
-
-
-@numba.njit(inline="always")
-def _buffer(vectors, panel, like):
-    """Memory for ``vectors`` panels, and the element where it is aligned."""
-    memory = np.zeros(vectors * panel + 64, like.dtype)
-    return memory, aligned_start(memory)
+from formerkit.kernels.sequences import buffer_of
+from formerkit.kernels.simd import fma, full_like, lanes_of_block, load_block, splat_block, store, total
 
 
 @numba.njit(inline="always")
@@ -114,7 +108,7 @@ def forward(first, last, block, q, k, v, rates, scales, gamma, beta, mask, shape
         kept: [mini-batches, H, F + 1, P] W and b at the start of each; nothing is kept if it has no rows.
     """
     heads, width, panel = shape
-    memory, at = _buffer(2 * (width + 1), panel, q)
+    memory, at = buffer_of(2 * (width + 1), panel, q)
     sums = at + (width + 1) * panel
     masks = load_block(mask, 0, block)
     one, batch = full_like(masks, 1.0), len(scales)
@@ -200,12 +194,12 @@ def backward(first, last, block, q, k, v, rates, scales, gamma, beta, mask, shap
     """
     heads, width, panel = shape
     batch, half = len(scales), width + 1
-    memory, at = _buffer(2 * half, panel, q)
+    memory, at = buffer_of(2 * half, panel, q)
     sums = at + half * panel
-    gradient, g_at = _buffer(2 * half, panel, q)
+    gradient, g_at = buffer_of(2 * half, panel, q)
     g_sums = g_at + half * panel
-    taught, taught_at = _buffer(batch * half, panel, q)
-    states, states_at = _buffer(batch * 3, panel, q)
+    taught, taught_at = buffer_of(batch * half, panel, q)
+    states, states_at = buffer_of(batch * 3, panel, q)
     masks = load_block(mask, 0, block)
     one = full_like(masks, 1.0)
     zero = one - one

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pointdet.models.bev_tiles import TiledMap, conv3x3_relu
 from pointdet.models.conv_norm import ConvNormReLU
 
 
@@ -86,10 +87,26 @@ class BEVBackbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = []
+        # Outside training a CPU computes only where there is something.
+        by_tiles = not self.training and not torch.is_grad_enabled() and x.device.type == "cpu"
+        tiled = TiledMap.of(x) if by_tiles else None
         for stage, up in zip(self.stages, self.ups, strict=True):
-            x = stage(x)
+            x, tiled = _stage(stage, x, tiled)
             outputs.append(up(x))
         return torch.cat(outputs, dim=1)
+
+
+def _stage(stage: nn.Module, x: Tensor, tiled: TiledMap | None) -> tuple[Tensor, TiledMap | None]:
+    """A stage's output, and the same as a tiled map as long as tiles pay; ``x`` counts where ``tiled`` is None."""
+    for layer in stage.children():
+        assert isinstance(layer, ConvNormReLU)
+        if tiled is not None:
+            after = conv3x3_relu(tiled, *layer.folded(), layer.conv.stride[0])
+            x = tiled.dense() if after is None else x
+            tiled = after
+        if tiled is None:
+            x = layer(x)
+    return (x if tiled is None else tiled.dense()), tiled
 
 
 def _conv(in_channels: int, out_channels: int, stride: int) -> ConvNormReLU:

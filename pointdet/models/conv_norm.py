@@ -26,15 +26,16 @@ class ConvNormReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.training or torch.is_grad_enabled():
             return torch.relu(self.norm(self.conv(x)))
-        return self._folded(x).relu_()
+        weight, bias = self.folded()
+        if isinstance(self.conv, nn.ConvTranspose2d):
+            return F.conv_transpose2d(x, weight, bias, stride=self.conv.stride[0]).relu_()
+        return F.conv2d(x, weight, bias, stride=self.conv.stride[0], padding=int(self.conv.padding[0])).relu_()
 
-    def _folded(self, x: Tensor) -> Tensor:
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the convolution that does the norm's work too, outside training."""
         conv, norm = self.conv, self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        if isinstance(conv, nn.ConvTranspose2d):
-            return F.conv_transpose2d(x, conv.weight * scale[None, :, None, None], shift, stride=conv.stride[0])
-        weight = conv.weight * scale[:, None, None, None]
-        return F.conv2d(x, weight, shift, stride=conv.stride[0], padding=int(conv.padding[0]))
+        over_outputs = (1, -1, 1, 1) if isinstance(conv, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+        return conv.weight * scale.view(over_outputs), norm.bias - norm.running_mean * scale
