@@ -89,13 +89,15 @@ def assert_same(
     Args:
         ours, twin: Tensors to compare.
         bound: Relative error that passes.
-        same_precision: The slow form in our precision. Where large terms cancel, no order of summation is that exact;
-            an error of up to four times the slow form's own passes then.
+        same_precision: The slow form in our precision. Where large terms cancel, no order of summation is that exact:
+            an error of up to four times the slow form's own passes then, or one that is as small as said against a
+            hundredth of the largest entry of all tensors.
     """
     slow: list[Tensor] = []
+    floor = 1e-3 if same_precision is None else max(1e-3, 1e-2 * max(map(largest, twin)))
     for number, (a, b) in enumerate(zip(ours, twin, strict=True)):
         assert a.shape == b.shape
-        scale, error = max(largest(b), 1e-3), largest(a - b)
+        scale, error = max(largest(b), floor), largest(a - b)
         if error > bound * scale and same_precision is not None:
             slow = slow or same_precision()
             error = error if error > 4 * largest(slow[number] - b) else 0.0
