@@ -1,4 +1,4 @@
-"""Where the time of one LION-Mamba frame goes, and how it compares with a scan that loops over tokens in Python.
+"""Where the time of one LION frame goes, and how Mamba's scan compares with a loop over tokens in Python.
 
     python -m benchmarks.lion_forward [--scan FILE] [--operator NAME] [--loop]
 
@@ -93,6 +93,8 @@ def main() -> None:
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
+    if arguments.loop and arguments.operator != "mamba":
+        parser.error("--loop is for Mamba alone")
     keep_freed_memory()
     torch.manual_seed(0)
     model, points = LION(operator=arguments.operator).eval(), read_points(arguments.scan)

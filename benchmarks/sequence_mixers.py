@@ -46,9 +46,9 @@ def qkv(n: int) -> Inputs:
     return normal(n, HEADS, WIDTH), normal(n, HEADS, WIDTH, scale=WIDTH**-0.5), normal(n, HEADS, WIDTH)
 
 
-def gates(n: int, *, each: int) -> Tensor:
-    """Logarithms of decays between 0.9 and 0.999."""
-    return torch.empty(n, HEADS, each).uniform_(0.9, 0.999).log().requires_grad_()
+def gates(n: int) -> Tensor:
+    """Logarithms of decays between 0.9 and 0.999, one a channel."""
+    return torch.empty(n, HEADS, WIDTH).uniform_(0.9, 0.999).log().requires_grad_()
 
 
 def ttt_inputs(n: int) -> Inputs:
@@ -68,7 +68,7 @@ OURS: dict[str, tuple[Callable[[int], Inputs], Callable[..., Tensor]]] = {
     ),
     "retention (RetNet)": (qkv, lambda q, k, v: retention(q, k, v, retention_decays(HEADS))[0]),
     "WKV (RWKV-6)": (
-        lambda n: (*qkv(n), gates(n, each=WIDTH)),
+        lambda n: (*qkv(n), gates(n)),
         lambda r, k, v, g: wkv6(r, k, v, torch.log(-g), torch.ones(HEADS, WIDTH))[0],
     ),
     "mLSTM (xLSTM)": (
@@ -77,7 +77,7 @@ OURS: dict[str, tuple[Callable[[int], Inputs], Callable[..., Tensor]]] = {
     ),
     "TTT-Linear": (ttt_inputs, run_ttt),
     "gated linear attention": (
-        lambda n: (*qkv(n), gates(n, each=WIDTH)),
+        lambda n: (*qkv(n), gates(n)),
         lambda q, k, v, g: gated_linear_attention(q, k, v, g)[0],
     ),
 }

@@ -1,8 +1,16 @@
-"""How an implementation of an operation is described to people."""
+"""Implementations of an operation: whether one is there, and how it is described to people."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+
+
+@cache
+def installed(module: str) -> bool:
+    """Whether ``module`` can be imported (looked up once, not imported)."""
+    return find_spec(module) is not None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ, READ_DECAY_ADD
 from formerkit.kernels.sequences import buffer_of, row_of
 from formerkit.kernels.simd import (
     fma,
@@ -40,20 +41,34 @@ from formerkit.kernels.simd import (
 
 CHUNK = 16
 """Tokens between two kept states, a multiple of the four that are taken at once."""
-DECAY_ADD_READ, READ_DECAY_ADD, ADD_READ_DECAY = 0, 1, 2
 
 
 @numba.njit(inline="always")
-def _put(block, side, state, at, m, y, y_at, column, a, a_at, a_step):
-    """Row ``m`` of ``S = a S + y z^T``, stored; ``column`` is z."""
-    here = at + m * lanes_of_block(state, block)
-    decay = load_or_splat(a, a_at + m * a_step, block, side)
-    store(state, here, fma(decay, load_block(state, here, block), column * splat_block(y, y_at + m, block)))
+def _place(task, heads, panels, panel, rows, columns):
+    """Sequence, head and first column of a task, and where its part of an array [S, H, M, L] begins."""
+    sequence, head, e = task // (heads * panels), task // panels % heads, task % panels * panel
+    return sequence, head, e, (sequence * heads + head) * rows * columns + e
+
+
+@numba.njit(inline="always")
+def _take(block, state, at, rows, source, base, columns):
+    """Read a panel of a state from an array whose rows are ``columns`` wide."""
+    panel = lanes_of_block(state, block)
+    for m in range(rows):
+        store(state, at + m * panel, load_block(source, base + m * columns, block))
+
+
+@numba.njit(inline="always")
+def _give(block, state, at, rows, target, base, columns):
+    """Write a panel of a state to an array whose rows are ``columns`` wide."""
+    panel = lanes_of_block(state, block)
+    for m in range(rows):
+        store(target, base + m * columns, load_block(state, at + m * panel, block))
 
 
 @numba.njit(inline="always")
 def _next(block, side, h, m, y, y_at, column, a, a_at, a_step):
-    """The row ``m`` of the state after a token, from ``h``, the one before it."""
+    """The row ``m`` of the state ``a S + y z^T`` after a token, from ``h``, the one before it; ``column`` is z."""
     decay = load_or_splat(a, a_at + m * a_step, block, side)
     return fma(decay, h, column * splat_block(y, y_at + m, block))
 
@@ -102,6 +117,12 @@ def _advance_four(block, side, state, at, rows, x, x_at, y, y_at, z, z_at, a, a_
 
 
 @numba.njit(inline="always")
+def _four(t, step):
+    """Rows of four tokens."""
+    return (t, t + step, t + 2 * step, t + 3 * step)
+
+
+@numba.njit(inline="always")
 def _places(t, stride, base):
     """Where the rows of four tokens begin."""
     return (t[0] * stride + base, t[1] * stride + base, t[2] * stride + base, t[3] * stride + base)
@@ -135,14 +156,6 @@ def _decay(block, side, state, at, rows, a, a_at, a_step):
         store(state, here, load_or_splat(a, a_at + m * a_step, block, side) * load_block(state, here, block))
 
 
-@numba.njit(inline="always")
-def _keep(block, kept, chunk, head, heads, rows, columns, e, state, at):
-    base = (chunk * heads + head) * rows * columns + e
-    panel = lanes_of_block(state, block)
-    for m in range(rows):
-        store(kept, base + m * columns, load_block(state, at + m * panel, block))
-
-
 @numba.njit(cache=True, nogil=True)
 def scan(
     first, last, block, side, x, y, z, a, strides, shape, order, reverse,
@@ -169,35 +182,30 @@ def scan(
     state, at = buffer_of(rows, panel, z)
     keeping = kept.shape[0] > 0
     for task in range(first, last):
-        sequence, head = task // (heads * panels), task // panels % heads
-        e = task % panels * panel
-        base = (sequence * heads + head) * rows * columns + e
+        sequence, head, e, base = _place(task, heads, panels, panel, rows, columns)
         a_base = head * ah + (e if len(side) == 2 else 0)
-        for m in range(rows):
-            store(state, at + m * panel, load_block(initial, base + m * columns, block))
+        _take(block, state, at, rows, initial, base, columns)
         length = offsets[sequence + 1] - offsets[sequence]
-        before = row_of(offsets, sequence, 0, reverse)
+        keep_base, keep_step = (chunk_offsets[sequence] * heads + head) * rows * columns + e, heads * rows * columns
+        earliest, latest = row_of(offsets, sequence, 0, reverse), row_of(offsets, sequence, length - 1, reverse)
         if order != DECAY_ADD_READ and length > 0:
             # The first token finds the state as it is, but for its own product.
             if order == ADD_READ_DECAY:
-                column = load_block(z, before * zt + head * zh + e, block)
-                _add_outer(block, state, at, rows, y, before * yt + head * yh, column)
-            o = _read(block, state, at, rows, x, before * xt + head * xh)
-            store(out, (before * heads + head) * columns + e, o)
+                column = load_block(z, earliest * zt + head * zh + e, block)
+                _add_outer(block, state, at, rows, y, earliest * yt + head * yh, column)
+            o = _read(block, state, at, rows, x, earliest * xt + head * xh)
+            store(out, (earliest * heads + head) * columns + e, o)
             if keeping:
-                _keep(block, kept, chunk_offsets[sequence], head, heads, rows, columns, e, state, at)
+                _give(block, state, at, rows, kept, keep_base, columns)
         step, onward = np.intp(order != DECAY_ADD_READ), -1 if reverse else 1
         while step < length:
             t = row_of(offsets, sequence, step, reverse)
-            chunk = chunk_offsets[sequence] + step // CHUNK
             if keeping and order == DECAY_ADD_READ and step % CHUNK == 0:
-                _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
+                _give(block, state, at, rows, kept, keep_base + step // CHUNK * keep_step, columns)
             # The token whose product, and the one whose decay, comes with this token.
             y_row, a_row = t - onward * (order == READ_DECAY_ADD), t - onward * (order != DECAY_ADD_READ)
             if step + 4 <= length:
-                four = (t, t + onward, t + 2 * onward, t + 3 * onward)
-                y_four = (y_row, y_row + onward, y_row + 2 * onward, y_row + 3 * onward)
-                a_four = (a_row, a_row + onward, a_row + 2 * onward, a_row + 3 * onward)
+                four, y_four, a_four = _four(t, onward), _four(y_row, onward), _four(a_row, onward)
                 _advance_four(
                     block, side, state, at, rows, x, _places(four, xt, head * xh), y, _places(y_four, yt, head * yh),
                     z, _places(y_four, zt, head * zh + e), a, _places(a_four, at_, a_base), am,
@@ -213,17 +221,14 @@ def scan(
                 store(out, (t * heads + head) * columns + e, o)
                 step += 1
             if keeping and order != DECAY_ADD_READ and (step - 1) % CHUNK == 0:
-                chunk = chunk_offsets[sequence] + (step - 1) // CHUNK
-                _keep(block, kept, chunk, head, heads, rows, columns, e, state, at)
-        before = row_of(offsets, sequence, max(length - 1, 0), reverse)
+                _give(block, state, at, rows, kept, keep_base + (step - 1) // CHUNK * keep_step, columns)
         if order != DECAY_ADD_READ and length > 0:
             # What the last token leaves to those after it.
-            _decay(block, side, state, at, rows, a, before * at_ + a_base, am)
+            _decay(block, side, state, at, rows, a, latest * at_ + a_base, am)
             if order == READ_DECAY_ADD:
-                column = load_block(z, before * zt + head * zh + e, block)
-                _add_outer(block, state, at, rows, y, before * yt + head * yh, column)
-        for m in range(rows):
-            store(final, base + m * columns, load_block(state, at + m * panel, block))
+                column = load_block(z, latest * zt + head * zh + e, block)
+                _add_outer(block, state, at, rows, y, latest * yt + head * yh, column)
+        _give(block, state, at, rows, final, base, columns)
 
 
 @numba.njit(inline="always")
@@ -235,11 +240,10 @@ def _recompute(
     for i in range(count - 1):
         t = row_of(offsets, sequence, first + i, reverse)
         column = load_block(k, k_at + t * kt, block)
-        decay = load_or_splat(a, a_at + t * a_t, block, side)
         for m in range(rows):
             here = at + (i * rows + m) * panel
-            added = column * splat_block(v, v_at + t * vt + m, block)
-            h = fma(decay, load_block(slots, here, block), added)
+            h = load_block(slots, here, block)
+            h = _next(block, side, h, m, v, v_at + t * vt, column, a, a_at + t * a_t, 0)
             store(slots, here + rows * panel, h)
 
 
@@ -307,20 +311,16 @@ def gradients(
     state, at = buffer_of(rows, panel, q)
     slots, slot_at = buffer_of(CHUNK * rows, panel, q)
     for task in range(first, last):
-        sequence, head = task // (heads * panels), task // panels % heads
-        e = task % panels * panel
-        base = (sequence * heads + head) * rows * columns + e
+        sequence, head, e, base = _place(task, heads, panels, panel, rows, columns)
         a_base = head * ah + (e if len(side) == 2 else 0)
-        for m in range(rows):
-            store(state, at + m * panel, load_block(gfinal, base + m * columns, block))
+        _take(block, state, at, rows, gfinal, base, columns)
         length = offsets[sequence + 1] - offsets[sequence]
         onward = -1 if reverse else 1
         for chunk in range((length + CHUNK - 1) // CHUNK - 1, -1, -1):
             begin = chunk * CHUNK
             count = min(CHUNK, length - begin)
             row = ((chunk_offsets[sequence] + chunk) * heads + head) * rows * columns + e
-            for m in range(rows):
-                store(slots, slot_at + m * panel, load_block(kept, row + m * columns, block))
+            _take(block, slots, slot_at, rows, kept, row, columns)
             _recompute(
                 block, side, slots, slot_at, count, begin, sequence, reverse, offsets,
                 v, head * vh, vt, k, head * kh + e, kt, a, a_base, at_, rows,
@@ -330,8 +330,7 @@ def gradients(
                 t = row_of(offsets, sequence, begin + i, reverse)
                 slot = slot_at + i * rows * panel
                 if i >= 3 and begin + i < length - 1:
-                    four = (t, t - onward, t - 2 * onward, t - 3 * onward)
-                    later = (t + onward, t, t - onward, t - 2 * onward)
+                    four, later = _four(t, -onward), _four(t + onward, -onward)
                     y_four = later if exclusive else four
                     _gradients_of_four(
                         block, side, state, at, rows, gy, _places(y_four, gt, head * gh), q,
@@ -344,11 +343,10 @@ def gradients(
                 y_row = t + onward if exclusive else t
                 if begin + i < length - 1:
                     column = load_block(q, y_row * qt + head * qh + e, block)
+                    y_at, a_at = y_row * gt + head * gh, (t + onward) * at_ + a_base
                     for m in range(rows):
-                        _put(
-                            block, side, state, at, m, gy, y_row * gt + head * gh, column,
-                            a, (t + onward) * at_ + a_base, 0,
-                        )  # fmt: skip
+                        g = load_block(state, at + m * panel, block)
+                        store(state, at + m * panel, _next(block, side, g, m, gy, y_at, column, a, a_at, 0))
                 elif not exclusive:
                     column = load_block(q, t * qt + head * qh + e, block)
                     _add_outer(block, state, at, rows, gy, t * gt + head * gh, column)

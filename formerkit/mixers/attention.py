@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from formerkit.mixers.packing import flatten, pack
-from formerkit.mixers.rotary import apply_rotary
+from formerkit.mixers.heads import head_width
+from formerkit.mixers.packing import flatten, lengths_of, pack, starts_of, token_ranges
+from formerkit.mixers.rotary import rotate_all
 
 
 def attention(
@@ -77,10 +77,9 @@ def attention_reference(
     scale: float | None = None,
 ) -> Tensor:
     """Sequence by sequence, head by head, as the formula reads; packed input only."""
-    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     share, outputs, used = q.shape[1] // k.shape[1], [], 0
-    for begin, end in pairwise(offsets):
-        n, heads = end - begin, []
+    for tokens in token_ranges(cu_seqlens, q.shape[0]):
+        begin, end, n, heads = tokens.start, tokens.stop, len(tokens), []
         steps = torch.arange(n)
         for h in range(q.shape[1]):
             scores = q[begin:end, h] @ k[begin:end, h // share].T
@@ -117,8 +116,8 @@ class Group:
 def groups_of_length(cu_seqlens: Tensor) -> Iterator[Group]:
     """The sequences, by length; the empty ones left out."""
     begin = cu_seqlens[:-1].long()
-    lengths = cu_seqlens[1:].long() - begin
-    pairs = (lengths.square().cumsum(0) - lengths.square()) if len(lengths) else lengths
+    lengths = lengths_of(cu_seqlens)
+    pairs = starts_of(lengths.square())[:-1]
     for length in lengths.unique().tolist():
         if length:
             chosen = lengths == length
@@ -166,8 +165,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, slopes: Tensor 
             f"attention: expected k [{t}, K, {d}] and v [{t}, K, V] with K a divisor of {h} heads, "
             f"got {tuple(k.shape)} and {tuple(v.shape)}"
         )
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
-    pairs = int(lengths.square().sum())
+    pairs = int(lengths_of(cu_seqlens).square().sum())
     if bias is not None and (bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs):
         raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
     if slopes is not None and tuple(slopes.shape) != (h,):
@@ -213,11 +211,9 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         kv_heads = heads if kv_heads is None else kv_heads
-        if channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
+        width = head_width(channels, heads)
         if kv_heads < 1 or heads % kv_heads:
             raise ValueError(f"kv_heads: {kv_heads} does not divide {heads} heads")
-        width = channels // heads
         self.width, self.causal, self.rotary, self.dropout = width, causal, rotary, dropout
         self.q_proj = nn.Linear(channels, channels, bias=bias)
         self.k_proj = nn.Linear(channels, kv_heads * width, bias=bias)
@@ -237,7 +233,7 @@ class Attention(nn.Module):
         rows, offsets = pack(x, cu_seqlens)
         q, k, v = (p(rows).unflatten(1, (-1, self.width)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = apply_rotary(q, offsets), apply_rotary(k, offsets)
+            q, k = rotate_all((q, k), offsets)
         o = attention(
             q, k, v, cu_seqlens=offsets, bias=bias, slopes=self.slopes, causal=self.causal,
             dropout=self.dropout if self.training else 0.0,

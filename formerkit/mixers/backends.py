@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from formerkit.backend import Backend
+from formerkit.backend import Backend, installed
 
 SWITCH = "FORMERKIT_KERNELS"
 """Environment variable: 0 turns the compiled kernels off."""
@@ -18,11 +17,6 @@ _CUDA_LIBRARIES = (
     ("causal convolution", "causal_conv1d", "causal-conv1d", "sequences of one length, 2 to 4 taps"),
     ("gated linear attention, retention, WKV, mLSTM, SSD", "fla", "flash-linear-attention", "float32 and narrower"),
 )
-
-
-def installed(module: str) -> bool:
-    """Whether ``module`` could be imported; it is not."""
-    return find_spec(module) is not None
 
 
 def kernels_missing() -> str | None:

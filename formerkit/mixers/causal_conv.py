@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from formerkit.mixers import gpu
 from formerkit.mixers.backends import use_kernels, use_library
-from formerkit.mixers.packing import check_cu_seqlens
-from formerkit.mixers.panel import panel
+from formerkit.mixers.layout import compute_dtype, panel, unit_rows
+from formerkit.mixers.packing import check_cu_seqlens, uniform_cu_seqlens
 
 
 def causal_conv_silu(
@@ -31,7 +31,7 @@ def causal_conv_silu(
         [T, E].
     """
     if cu_seqlens is None:
-        cu_seqlens = torch.tensor([0, x.shape[0]], dtype=torch.int32, device=x.device)
+        cu_seqlens = uniform_cu_seqlens(1, x.shape[0], x.device)
     else:
         check_cu_seqlens(cu_seqlens, x.shape[0])
     if x.ndim != 2 or weight.ndim != 2 or weight.shape[0] != x.shape[1] or bias.shape != weight.shape[:1]:
@@ -63,7 +63,7 @@ def causal_conv_silu_reference(
 
 
 def _compiled(x: Tensor, weight: Tensor, bias: Tensor, cu_seqlens: Tensor, reverse: bool) -> Tensor:
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    dtype = compute_dtype(x.dtype)
     channels, out_dtype = x.shape[1], x.dtype
     tensors = [x.to(dtype), weight.t().to(dtype), bias.to(dtype)]
     if padding := -channels % panel(dtype):
@@ -79,7 +79,7 @@ class _CausalConvSilu(torch.autograd.Function):
         from formerkit.kernels import causal_conv as kernels
         from formerkit.parallel import run_ranges
 
-        x = x.detach() if x.stride(-1) == 1 else x.detach().contiguous()
+        x = unit_rows(x.detach())
         weight, bias = weight.detach().contiguous(), bias.detach().contiguous()
         offsets = cu_seqlens.to("cpu", torch.int64).numpy()
         y = x.new_empty(x.shape)
@@ -100,7 +100,7 @@ class _CausalConvSilu(torch.autograd.Function):
         sequences = len(ctx.offsets) - 1
         gx = x.new_empty(x.shape)
         gweight, gbias = x.new_empty(sequences, *weight.shape), x.new_empty(sequences, *bias.shape)
-        gy = gy if gy.stride(-1) == 1 else gy.contiguous()
+        gy = unit_rows(gy)
         run_ranges(
             kernels.backward, sequences, x.numpy(), weight.numpy(), bias.numpy(), ctx.offsets, ctx.reverse,
             gy.numpy(), gx.numpy(), gweight.numpy(), gbias.numpy(),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = {True: 64, False: 16}
@@ -29,7 +30,7 @@ def chunked_linear_attention(
     exclusive: bool,
 ) -> tuple[Tensor, Tensor]:
     """The arguments of :func:`formerkit.mixers.gated_linear_attention`, packed and all given; any device."""
-    dtype = torch.promote_types(v.dtype, torch.float32)
+    dtype = compute_dtype(v.dtype)
     rows, real = padded_rows(cu_seqlens, reverse)
     mask = real[..., None, None].to(dtype)
     log_decay = log_decay.to(dtype).expand(q.shape[0], q.shape[1], log_decay.shape[2])

@@ -11,25 +11,18 @@ more such scans, the decay's included, without a state for each token in memory.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ, READ_DECAY_ADD
 from formerkit.mixers.backends import use_kernels, use_library
 from formerkit.mixers.chunked_linear_attention import chunked_linear_attention
 from formerkit.mixers.gpu import fla_linear_attention
-from formerkit.mixers.linear_scan import (
-    ADD_READ_DECAY,
-    DECAY_ADD_READ,
-    READ_DECAY_ADD,
-    Runs,
-    decay_gradients,
-    scan,
-    unit_rows,
-)
-from formerkit.mixers.packing import flatten
+from formerkit.mixers.layout import compute_dtype, unit_rows
+from formerkit.mixers.linear_scan import Runs, decay_gradients, scan
+from formerkit.mixers.packing import check_shapes, flatten, token_ranges
 
 
 def gated_linear_attention(
@@ -65,9 +58,10 @@ def gated_linear_attention(
         raise ValueError(
             f"gated_linear_attention: expected log_decay of at most 0, got {float(log_decay.detach().max()):.4g}"
         )
-    return decayed_attention(
-        q, k, v, log_decay, cu_seqlens=cu_seqlens, initial_state=initial_state, reverse=reverse, exclusive=exclusive
-    )
+    packed = flatten("gated_linear_attention", cu_seqlens, {"log_decay": log_decay}, q=q, k=k, v=v)
+    q, k, v, decay = packed.rows
+    o, final = decayed_attention(q, k, v, decay, packed.cu_seqlens, initial_state, reverse=reverse, exclusive=exclusive)
+    return packed.restore(o), final
 
 
 def decayed_attention(
@@ -75,26 +69,23 @@ def decayed_attention(
     k: Tensor,
     v: Tensor,
     log_decay: Tensor,
-    *,
-    cu_seqlens: Tensor | None = None,
+    cu_seqlens: Tensor,
     initial_state: Tensor | None = None,
+    *,
     reverse: bool = False,
     exclusive: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`gated_linear_attention` for callers whose decay is in range by what it is, rounding aside."""
-    packed = flatten("gated_linear_attention", cu_seqlens, {"log_decay": log_decay}, q=q, k=k, v=v)
-    q_, k_, v_, decay = packed.rows
-    _check("gated_linear_attention", q_, k_, v_, decay, initial_state, packed.sequences)
+    """:func:`gated_linear_attention` of packed rows, for callers who have checked offsets, dtypes and decay."""
+    sequences = cu_seqlens.numel() - 1
+    _check(q, k, v, log_decay, initial_state, sequences)
     if initial_state is None:
-        initial_state = v.new_zeros(packed.sequences, *q_.shape[1:], v.shape[-1])
-    arguments = q_, k_, v_, decay, packed.cu_seqlens, initial_state, reverse, exclusive
+        initial_state = v.new_zeros(sequences, *q.shape[1:], v.shape[2])
+    arguments = q, k, v, log_decay, cu_seqlens, initial_state, reverse, exclusive
     if use_kernels(q):
-        o, final = _compiled(*arguments)
-    elif use_library(q, "fla"):
-        o, final = fla_linear_attention(*arguments)
-    else:
-        o, final = chunked_linear_attention(*arguments)
-    return packed.restore(o), final
+        return _compiled(*arguments)
+    if use_library(q, "fla"):
+        return fla_linear_attention(*arguments)
+    return chunked_linear_attention(*arguments)
 
 
 def gated_linear_attention_reference(
@@ -110,12 +101,11 @@ def gated_linear_attention_reference(
 ) -> tuple[Tensor, Tensor]:
     """The recurrence as the formula reads, token by token; packed input only."""
     decay = log_decay.exp().expand(q.shape)
-    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     rows: list[Tensor] = [v.new_zeros(0)] * q.shape[0]
     final = []
-    for s, (begin, end) in enumerate(pairwise(offsets)):
+    for s, tokens in enumerate(token_ranges(cu_seqlens, q.shape[0], reverse)):
         state = v.new_zeros(*q.shape[1:], v.shape[-1]) if initial_state is None else initial_state[s]
-        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+        for t in tokens:
             before = state
             state = decay[t][..., None] * state + k[t][..., None] * v[t][:, None]
             rows[t] = torch.einsum("hkv,hk->hv", before if exclusive else state, q[t])
@@ -124,8 +114,8 @@ def gated_linear_attention_reference(
     return o, torch.stack(final) if final else v.new_zeros(0, *q.shape[1:], v.shape[-1])
 
 
-def _check(name: str, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: Tensor | None, sequences: int) -> None:
-    t, h, width = q.shape
+def _check(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: Tensor | None, sequences: int) -> None:
+    name, (t, h, width) = "gated_linear_attention", q.shape
     if k.shape != q.shape or v.shape[:2] != q.shape[:2]:
         raise ValueError(
             f"{name}: expected k of shape {tuple(q.shape)} and v [{t}, {h}, V] as q has it, "
@@ -133,15 +123,14 @@ def _check(name: str, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: T
         )
     if any(size not in (1, full) for size, full in zip(decay.shape, q.shape, strict=True)):
         raise ValueError(f"{name}: expected log_decay to broadcast to {tuple(q.shape)}, got {tuple(decay.shape)}")
-    if initial is not None and tuple(initial.shape) != (sequences, h, width, v.shape[2]):
-        expected = (sequences, h, width, v.shape[2])
-        raise ValueError(f"{name}: expected initial_state of shape {expected}, got {tuple(initial.shape)}")
+    if initial is not None:
+        check_shapes(name, {"initial_state": (initial, (sequences, h, width, v.shape[2]))})
 
 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor, initial: Tensor,
               reverse: bool, exclusive: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run the kernels, in float32 (float64 if the input is)."""
-    dtype, out_dtype = torch.float64 if v.dtype == torch.float64 else torch.float32, v.dtype
+    dtype, out_dtype = compute_dtype(v.dtype), v.dtype
     q, k, v, log_decay, initial = (x.to(dtype) for x in (q, k, v, log_decay, initial))
     o, final = _Scan.apply(q, k, v, log_decay.exp(), initial, cu_seqlens, reverse, exclusive)
     return o.to(out_dtype), final.to(out_dtype)

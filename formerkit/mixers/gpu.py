@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from formerkit.mixers.packing import flip_rows
+from formerkit.mixers.packing import flip_rows, lengths_of
 
 
 def equal_length(cu_seqlens: Tensor) -> int | None:
     """The length of all sequences, or None if they differ or there are none."""
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).unique().tolist()
+    lengths = lengths_of(cu_seqlens).unique().tolist()
     return int(lengths[0]) if len(lengths) == 1 and lengths[0] > 0 else None
 
 

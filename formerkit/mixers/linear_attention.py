@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from formerkit.mixers.attention import groups_of_length, ungroup
 from formerkit.mixers.gated_linear_attention import decayed_attention
-from formerkit.mixers.packing import flatten, pack
+from formerkit.mixers.heads import head_width
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import flatten, pack, sequence_of_rows, uniform_cu_seqlens
 
 
 def linear_attention(
@@ -44,7 +46,7 @@ def linear_attention(
     # One column more sums up the weights.
     values = F.pad(v_, (0, 1), value=1.0)
     if causal:
-        o, _ = decayed_attention(q_, k_, values, v_.new_zeros(1, v_.shape[1], 1), cu_seqlens=packed.cu_seqlens)
+        o, _ = decayed_attention(q_, k_, values, v_.new_zeros(1, v_.shape[1], 1), packed.cu_seqlens)
     else:
         o = _whole_sequences(q_, k_, values, packed.cu_seqlens)
     smallest = torch.finfo(o.dtype).tiny
@@ -63,9 +65,7 @@ def linear_attention_reference(
     q: Tensor, k: Tensor, v: Tensor, *, cu_seqlens: Tensor | None = None, causal: bool = False
 ) -> Tensor:
     """All pairs of each sequence, as the formula reads; packed input only."""
-    sequence = torch.zeros(q.shape[0], dtype=torch.int64)
-    if cu_seqlens is not None:
-        sequence = torch.repeat_interleave(torch.arange(len(cu_seqlens) - 1), (cu_seqlens[1:] - cu_seqlens[:-1]).long())
+    sequence = sequence_of_rows(uniform_cu_seqlens(1, q.shape[0]) if cu_seqlens is None else cu_seqlens)
     seen = sequence[:, None] == sequence
     if causal:
         seen = seen.tril()
@@ -100,7 +100,7 @@ class PerformerFeatures(nn.Module):
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         """Features of queries, or of keys if ``cu_seqlens`` is given: [T, H, D] to [T, H, F]."""
-        wide = x.to(torch.promote_types(x.dtype, torch.float32)) * x.shape[-1] ** -0.25
+        wide = x.to(compute_dtype(x.dtype)) * x.shape[-1] ** -0.25
         exponent = wide @ self.directions.to(wide.dtype).T - wide.square().sum(-1, keepdim=True) / 2
         features = torch.exp(exponent - self._factor(exponent, cu_seqlens)) + self.eps
         return (features / len(self.directions) ** 0.5).to(x.dtype)
@@ -109,9 +109,8 @@ class PerformerFeatures(nn.Module):
         largest = exponent.detach().amax(-1, keepdim=True)
         if cu_seqlens is None or not len(largest):
             return largest
-        lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
-        sequence = torch.repeat_interleave(torch.arange(len(lengths), device=largest.device), lengths)
-        of_sequence = largest.new_full((len(lengths), *largest.shape[1:]), -torch.inf)
+        sequence = sequence_of_rows(cu_seqlens)
+        of_sequence = largest.new_full((len(cu_seqlens) - 1, *largest.shape[1:]), -torch.inf)
         of_sequence.index_reduce_(0, sequence, largest, "amax")
         return of_sequence[sequence]
 
@@ -144,11 +143,10 @@ class LinearAttention(nn.Module):
         self, channels: int, heads: int = 4, features: int | None = None, *, causal: bool = False, seed: int = 0
     ) -> None:
         super().__init__()
-        if channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
+        width = head_width(channels, heads)
         self.heads, self.causal = heads, causal
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(channels, channels) for _ in range(4))
-        self.features = None if features is None else PerformerFeatures(channels // heads, features, seed)
+        self.features = None if features is None else PerformerFeatures(width, features, seed)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -13,8 +13,7 @@ no exponential overflows; ``eps`` guards the division in that scale.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,8 @@ from torch.nn import functional as F
 from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import decayed_attention
-from formerkit.mixers.packing import flatten, gather_rows, pack, padded_rows
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import check_shapes, flatten, gather_rows, pack, padded_rows, token_ranges
 
 EMPTY = -1e30
 """Stabiliser of a memory that has seen nothing: finite, as infinities would meet and leave a NaN."""
@@ -74,7 +74,7 @@ def mlstm(
     packed = flatten("mlstm", cu_seqlens, {"i": i[..., None], "f": f[..., None]}, q=q, k=k, v=v)
     q, k, v, i, f = packed.rows
     _check(q, k, v, i, f, initial_state, packed.sequences)
-    wide = torch.promote_types(v.dtype, torch.float32)
+    wide = compute_dtype(v.dtype)
     i, log_f = i.to(wide), F.logsigmoid(f.to(wide))
     start = None if initial_state is None else initial_state.m
     before, m, last = stabiliser(log_f[..., 0].detach(), i[..., 0].detach(), packed.cu_seqlens, start, reverse)
@@ -82,10 +82,9 @@ def mlstm(
     log_decay, weight = log_f + (before - m)[..., None], torch.exp(i - m[..., None])
     C, n = (None, None) if initial_state is None else (initial_state.C.to(wide), initial_state.n.to(wide)[:, :, None])
     q, key, one = q.to(wide), k.to(wide) * (weight * k.shape[-1] ** -0.5), i.new_ones(1).expand_as(i)
-    runs: dict[str, Any] = {"cu_seqlens": packed.cu_seqlens, "reverse": reverse}
-    read, C = decayed_attention(q, key, v.to(wide), log_decay, initial_state=C, **runs)
+    read, C = decayed_attention(q, key, v.to(wide), log_decay, packed.cu_seqlens, C, reverse=reverse)
     # The normaliser is the memory of a value that is one: a state of a single row.
-    sums, n = decayed_attention(one, one, key, log_decay, initial_state=n, **runs)
+    sums, n = decayed_attention(one, one, key, log_decay, packed.cu_seqlens, n, reverse=reverse)
     divisor = torch.maximum((sums * q).sum(-1, keepdim=True).abs(), torch.exp(-m)[..., None]) + eps
     return packed.restore((read / divisor).to(v.dtype)), MLSTMState(C, n[:, :, 0], last)
 
@@ -104,9 +103,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMSt
             "n": (state.n, (sequences, h, width)),
             "m": (state.m, (sequences, h)),
         }
-    for name, (value, shape) in expected.items():
-        if tuple(value.shape) != shape:
-            raise ValueError(f"mlstm: expected {name} of shape {shape}, got {tuple(value.shape)}")
+    check_shapes("mlstm", expected)
 
 
 def stabiliser(
@@ -171,17 +168,16 @@ def mlstm_reference(
     eps: float = 1e-6,
 ) -> tuple[Tensor, MLSTMState]:
     """The stabilised recurrence token by token, on packed input; the arguments of :func:`mlstm`."""
-    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     heads, width, columns = *q.shape[1:], v.shape[-1]
     rows: list[Tensor] = [v.new_zeros(0)] * q.shape[0]
     finals = []
-    for s, (begin, end) in enumerate(pairwise(offsets)):
+    for s, tokens in enumerate(token_ranges(cu_seqlens, q.shape[0], reverse)):
         if initial_state is None:
             c, n = v.new_zeros(heads, width, columns), v.new_zeros(heads, width)
             m = v.new_full((heads,), EMPTY)
         else:
             c, n, m = (part[s] for part in initial_state)
-        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+        for t in tokens:
             log_f = F.logsigmoid(f[t])
             m_now = torch.maximum(log_f + m, i[t]).detach()
             decay, weight = torch.exp(log_f + m - m_now), torch.exp(i[t] - m_now)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def check_cu_seqlens(cu_seqlens: Tensor, total: int) -> None:
@@ -37,6 +40,40 @@ def uniform_cu_seqlens(batch: int, length: int, device: torch.device | str = "cp
     return torch.arange(batch + 1, dtype=torch.int32, device=device) * length
 
 
+def lengths_of(cu_seqlens: Tensor) -> Tensor:
+    """[S] int64: rows of each sequence."""
+    return (cu_seqlens[1:] - cu_seqlens[:-1]).long()
+
+
+def sequence_of_rows(cu_seqlens: Tensor) -> Tensor:
+    """[T] int64: the sequence that each row belongs to."""
+    lengths = lengths_of(cu_seqlens)
+    return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+
+
+def starts_of(counts: Tensor) -> Tensor:
+    """[S + 1] int64: where each sequence's share of something begins, if it has ``counts`` [S] of it."""
+    return F.pad(counts.cumsum(0), (1, 0))
+
+
+def token_ranges(cu_seqlens: Tensor | None, total: int, reverse: bool = False) -> list[range]:
+    """Rows of each sequence in the direction of reading; one sequence of ``total`` rows if there are no offsets."""
+    offsets = [0, total] if cu_seqlens is None else cu_seqlens.tolist()
+    onward = [range(begin, end) for begin, end in pairwise(offsets)]
+    return [rows[::-1] for rows in onward] if reverse else onward
+
+
+def check_shapes(name: str, expected: Mapping[str, tuple[Tensor, tuple[int, ...]]]) -> None:
+    """Refuse the first of the tensors whose shape is not the one beside it; ``name`` is the operator's.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for key, (value, shape) in expected.items():
+        if tuple(value.shape) != shape:
+            raise ValueError(f"{name}: expected {key} of shape {shape}, got {tuple(value.shape)}")
+
+
 def pack(x: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
     """Packed rows [T, C] and offsets of ``x``, which is [batch, length, C], or already packed with ``cu_seqlens``.
 
@@ -58,10 +95,10 @@ def pack(x: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
 
 def padded_rows(cu_seqlens: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
     """Row of each step of each sequence [S, L] int64, and whether the step exists [S, L]; L is the longest length."""
-    begin, end = cu_seqlens[:-1].long(), cu_seqlens[1:].long()
-    longest = int((end - begin).max()) if begin.numel() else 0
+    begin, end, lengths = cu_seqlens[:-1].long(), cu_seqlens[1:].long(), lengths_of(cu_seqlens)
+    longest = int(lengths.max()) if lengths.numel() else 0
     step = torch.arange(longest, device=cu_seqlens.device)
-    real = step < (end - begin)[:, None]
+    real = step < lengths[:, None]
     rows = end[:, None] - 1 - step if reverse else begin[:, None] + step
     return torch.where(real, rows, 0), real
 
@@ -126,7 +163,7 @@ def flatten(name: str, cu_seqlens: Tensor | None, gates: dict[str, Tensor] | Non
         rows = tuple(_merge_leading(value, leading) for value in (tensors | gates).values())
         return Packed(rows, uniform_cu_seqlens(leading[0], leading[1], lead.device), leading)
     if cu_seqlens is None:
-        cu_seqlens = torch.tensor([0, lead.shape[0]], dtype=torch.int32, device=lead.device)
+        cu_seqlens = uniform_cu_seqlens(1, lead.shape[0], lead.device)
     check_cu_seqlens(cu_seqlens, lead.shape[0])
     return Packed(tuple((tensors | gates).values()), cu_seqlens, leading)
 
@@ -147,6 +184,5 @@ def previous_rows(x: Tensor, cu_seqlens: Tensor) -> Tensor:
 
 def flip_rows(x: Tensor, cu_seqlens: Tensor) -> Tensor:
     """[T, ...]: the rows of each sequence from its last to its first."""
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
-    ends = torch.repeat_interleave(cu_seqlens[:-1].long() + cu_seqlens[1:].long() - 1, lengths)
+    ends = (cu_seqlens[:-1].long() + cu_seqlens[1:].long() - 1)[sequence_of_rows(cu_seqlens)]
     return x.index_select(0, ends - torch.arange(x.shape[0], device=x.device))

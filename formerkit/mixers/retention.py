@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.gated_linear_attention import decayed_attention
-from formerkit.mixers.packing import flatten, pack
-from formerkit.mixers.rotary import apply_rotary
+from formerkit.mixers.heads import head_width
+from formerkit.mixers.packing import flatten, lengths_of, pack, sequence_of_rows, starts_of, token_ranges
+from formerkit.mixers.rotary import rotate_all
 
 
 def retention_decays(heads: int) -> Tensor:
@@ -60,17 +59,16 @@ def retention(
     packed = flatten("retention", cu_seqlens, q=q, k=k, v=v)
     q, k, v = packed.rows
     q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
-    o, final = decayed_attention(
-        q, k, v, log_decay, cu_seqlens=packed.cu_seqlens, initial_state=initial_state, reverse=reverse
-    )
+    o, final = decayed_attention(q, k, v, log_decay, packed.cu_seqlens, initial_state, reverse=reverse)
     if symmetric_chunk is not None:
-        pieces = cut(packed.cu_seqlens, symmetric_chunk)
-        # Without its own token the state of a neighbour has decayed once less than the distance says.
-        later, _ = decayed_attention(
-            q * log_decay.exp(), k, v, log_decay, cu_seqlens=pieces, reverse=True, exclusive=True
-        )
-        o = o + later
+        o = o + _later(q, k, v, log_decay, cut(packed.cu_seqlens, symmetric_chunk))
     return packed.restore(o), final
+
+
+def _later(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor) -> Tensor:
+    """What packed tokens see of those after them; ``q`` is scaled."""
+    # Without its own token the state of a neighbour has decayed once less than the distance says.
+    return decayed_attention(q * log_decay.exp(), k, v, log_decay, cu_seqlens, reverse=True, exclusive=True)[0]
 
 
 def retention_reference(
@@ -87,11 +85,10 @@ def retention_reference(
 ) -> tuple[Tensor, Tensor]:
     """The sum as it reads, over all pairs; packed input only."""
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     outputs, finals = [], []
-    for s, (begin, end) in enumerate(pairwise(offsets)):
-        q_, k_, v_ = (x[begin:end].flip(0) if reverse else x[begin:end] for x in (q, k, v))
-        steps = torch.arange(end - begin)
+    for s, tokens in enumerate(token_ranges(cu_seqlens, q.shape[0], reverse)):
+        q_, k_, v_ = (x[list(tokens)] for x in (q, k, v))
+        steps = torch.arange(len(tokens))
         distance = steps[:, None] - steps
         seen = distance >= 0
         if symmetric_chunk is not None:
@@ -101,10 +98,10 @@ def retention_reference(
         state = v.new_zeros(*q.shape[1:], v.shape[-1]) if initial_state is None else initial_state[s]
         aged = decay[None] ** (steps[:, None] + 1)
         o = o + torch.einsum("ih,ihk,hkv->ihv", aged.to(q.dtype), scale * q_, state)
-        left = decay[None] ** (end - begin - 1 - steps[:, None])
+        left = decay[None] ** (len(tokens) - 1 - steps[:, None])
         grown = torch.einsum("jh,jhk,jhv->hkv", left.to(q.dtype), k_, v_)
         outputs.append(o.flip(0) if reverse else o)
-        finals.append((decay ** (end - begin)).to(q.dtype)[:, None, None] * state + grown)
+        finals.append((decay ** len(tokens)).to(q.dtype)[:, None, None] * state + grown)
     if not outputs:
         return v.clone(), v.new_zeros(0, *q.shape[1:], v.shape[-1])
     return torch.cat(outputs), torch.stack(finals)
@@ -112,11 +109,10 @@ def retention_reference(
 
 def cut(cu_seqlens: Tensor, length: int) -> Tensor:
     """Offsets of the pieces of ``length`` into which each sequence falls; its last piece may be shorter."""
-    begin, end = cu_seqlens[:-1].long(), cu_seqlens[1:].long()
-    pieces = torch.div(end - begin + length - 1, length, rounding_mode="floor")
-    sequence = torch.repeat_interleave(torch.arange(len(begin), device=begin.device), pieces)
-    number = torch.arange(len(sequence), device=begin.device) - (pieces.cumsum(0) - pieces)[sequence]
-    starts = begin[sequence] + number * length
+    pieces = starts_of(torch.div(lengths_of(cu_seqlens) + length - 1, length, rounding_mode="floor"))
+    sequence = sequence_of_rows(pieces)
+    number = torch.arange(len(sequence), device=sequence.device) - pieces[sequence]
+    starts = cu_seqlens[sequence].long() + number * length
     return torch.cat([starts, cu_seqlens[-1:].long()]).to(cu_seqlens.dtype)
 
 
@@ -152,8 +148,7 @@ class Retention(nn.Module):
         symmetric_chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
+        head_width(channels, heads)
         if bidirectional and symmetric_chunk is not None:
             raise ValueError("symmetric_chunk: has no meaning with bidirectional, which sees every token already")
         self.heads, self.rotary = heads, rotary
@@ -178,19 +173,13 @@ class Retention(nn.Module):
         rows, offsets = pack(x, cu_seqlens)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = apply_rotary(q, offsets), apply_rotary(k, offsets)
+            q, k = rotate_all((q, k), offsets)
         o, _ = retention(q, k, v, self.decay, cu_seqlens=offsets, symmetric_chunk=self.symmetric_chunk)
         if self.bidirectional:
-            o = o + self._later(q, k, v, offsets)
+            o = o + _later(q * q.shape[-1] ** -0.5, k, v, self.decay.log().to(q.dtype)[None, :, None], offsets)
         if self.norm is not None:
             o = self.norm(o)
         o = o.flatten(1)
         if self.gate_proj is not None:
             o = F.silu(self.gate_proj(rows)) * o
         return self.o_proj(o).reshape(x.shape)
-
-    def _later(self, q: Tensor, k: Tensor, v: Tensor, offsets: Tensor) -> Tensor:
-        """What tokens see of those after them."""
-        log_decay = self.decay.log().to(q.dtype)[None, :, None]
-        q = q * log_decay.exp() * q.shape[-1] ** -0.5
-        return decayed_attention(q, k, v, log_decay, cu_seqlens=offsets, reverse=True, exclusive=True)[0]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import sequence_of_rows
 
 
 def positions(cu_seqlens: Tensor, total: int) -> Tensor:
     """[T] int64: place of each packed row in its sequence."""
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
-    begin = torch.repeat_interleave(cu_seqlens[:-1].long(), lengths)
-    return torch.arange(total, device=cu_seqlens.device) - begin
+    return torch.arange(total, device=cu_seqlens.device) - cu_seqlens[:-1].long()[sequence_of_rows(cu_seqlens)]
 
 
 def apply_rotary(x: Tensor, cu_seqlens: Tensor, base: float = 10000.0, period: int | None = None) -> Tensor:
@@ -23,19 +26,31 @@ def apply_rotary(x: Tensor, cu_seqlens: Tensor, base: float = 10000.0, period: i
         period: Count positions modulo this.
 
     Returns:
-        [T, H, D].
+        In the shape of x.
 
     Raises:
         ValueError: If D is odd.
     """
+    return rotate_all((x,), cu_seqlens, base, period)[0]
+
+
+def rotate_all(
+    tensors: Sequence[Tensor], cu_seqlens: Tensor, base: float = 10000.0, period: int | None = None
+) -> list[Tensor]:
+    """:func:`apply_rotary` to tensors [T, H, D] of one width, whose angles are computed once."""
+    x = tensors[0]
     if x.shape[-1] % 2:
         raise ValueError(f"apply_rotary: expected an even last axis, got {x.shape[-1]}")
     place = positions(cu_seqlens, x.shape[0])
     if period is not None:
         place = place % period
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide = compute_dtype(x.dtype)
     rate = base ** (-torch.arange(0, x.shape[-1], 2, device=x.device, dtype=wide) / x.shape[-1])
     angle = place.to(wide)[:, None] * rate
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]
-    even, odd = x[..., 0::2].to(wide), x[..., 1::2].to(wide)
+    return [_rotate(part, cos, sin) for part in tensors]
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    even, odd = x[..., 0::2].to(cos.dtype), x[..., 1::2].to(cos.dtype)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2).to(x.dtype)

@@ -5,14 +5,13 @@ The bidirectional form is Vision-RWKV's (Duan et al., 2024): a token sees those 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.gated_linear_attention import decayed_attention
-from formerkit.mixers.packing import flatten, pack, previous_rows
+from formerkit.mixers.heads import head_width
+from formerkit.mixers.packing import flatten, pack, previous_rows, token_ranges
 
 MIXED = ("w", "k", "v", "r", "g")
 """What mixes a token with the one before it: decay, key, value, receptance, gate."""
@@ -52,12 +51,10 @@ def wkv6(
     if tuple(u.shape) != tuple(r.shape[1:]):
         raise ValueError(f"wkv6: expected u of shape {tuple(r.shape[1:])}, got {tuple(u.shape)}")
     log_decay, offsets = -torch.exp(w), packed.cu_seqlens
-    o, final = decayed_attention(
-        r, k, v, log_decay, cu_seqlens=offsets, initial_state=initial_state, reverse=reverse, exclusive=True
-    )
+    o, final = decayed_attention(r, k, v, log_decay, offsets, initial_state, reverse=reverse, exclusive=True)
     o = o + (r * u * k).sum(-1, keepdim=True) * v
     if bidirectional:
-        o = o + decayed_attention(r, k, v, log_decay, cu_seqlens=offsets, reverse=not reverse, exclusive=True)[0]
+        o = o + decayed_attention(r, k, v, log_decay, offsets, reverse=not reverse, exclusive=True)[0]
     return packed.restore(o), final
 
 
@@ -74,7 +71,6 @@ def wkv6_reference(
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Sweeps token by token as the formulas read; packed input only."""
-    offsets = [0, r.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     rows: list[Tensor] = [v.new_zeros(0)] * r.shape[0]
     finals = []
 
@@ -86,13 +82,12 @@ def wkv6_reference(
             state = torch.exp(-torch.exp(w[t]))[..., None] * state + added
         return state
 
-    for s, (begin, end) in enumerate(pairwise(offsets)):
-        onward, back = range(begin, end), range(end - 1, begin - 1, -1)
+    for s, tokens in enumerate(token_ranges(cu_seqlens, r.shape[0], reverse)):
         nothing = v.new_zeros(*r.shape[1:], v.shape[-1])
         start = nothing if initial_state is None else initial_state[s]
-        finals.append(sweep(back if reverse else onward, start, u))
+        finals.append(sweep(tokens, start, u))
         if bidirectional:
-            sweep(onward if reverse else back, nothing, torch.zeros_like(u))
+            sweep(tokens[::-1], nothing, torch.zeros_like(u))
     if not finals:
         return v.clone(), v.new_zeros(0, *r.shape[1:], v.shape[-1])
     return torch.stack(rows) if rows else v.clone(), torch.stack(finals)
@@ -124,8 +119,7 @@ class RWKV6(nn.Module):
         decay_rank: int = 64,
     ) -> None:
         super().__init__()
-        if channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
+        width = head_width(channels, heads)
         self.heads, self.bidirectional = heads, bidirectional
         self.layer_id, self.num_layers = layer_id, num_layers
         for name in ("x", *MIXED):
@@ -135,7 +129,7 @@ class RWKV6(nn.Module):
         self.time_decay = nn.Parameter(torch.empty(1, 1, channels))
         self.time_decay_w1 = nn.Parameter(torch.empty(channels, decay_rank))
         self.time_decay_w2 = nn.Parameter(torch.empty(decay_rank, channels))
-        self.time_faaaa = nn.Parameter(torch.empty(heads, channels // heads))
+        self.time_faaaa = nn.Parameter(torch.empty(heads, width))
         self.key, self.value, self.receptance, self.gate, self.output = (
             nn.Linear(channels, channels, bias=False) for _ in range(5)
         )

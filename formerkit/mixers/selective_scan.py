@@ -11,7 +11,6 @@ Shapes: T packed rows, E channels, N states, S sequences.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,8 +19,15 @@ from torch.nn import functional as F
 
 from formerkit.mixers import gpu
 from formerkit.mixers.backends import use_kernels, use_library
-from formerkit.mixers.packing import check_cu_seqlens, uniform_cu_seqlens
-from formerkit.mixers.panel import panel
+from formerkit.mixers.layout import compute_dtype, panel, unit_rows
+from formerkit.mixers.packing import (
+    check_cu_seqlens,
+    check_shapes,
+    lengths_of,
+    starts_of,
+    token_ranges,
+    uniform_cu_seqlens,
+)
 from formerkit.mixers.selective_scan_torch import selective_scan_chunked
 
 
@@ -64,7 +70,7 @@ def selective_scan(
         )
         return y.view(u.shape), final
     if cu_seqlens is None:
-        cu_seqlens = torch.tensor([0, u.shape[0]], dtype=torch.int32, device=u.device)
+        cu_seqlens = uniform_cu_seqlens(1, u.shape[0], u.device)
     else:
         check_cu_seqlens(cu_seqlens, u.shape[0])
     _check_shapes(u, delta, A, B, C, D, z, initial_state, cu_seqlens.numel() - 1)
@@ -110,12 +116,11 @@ def selective_scan_reference(
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The recurrence as the formula reads, one row at a time; the arguments of :func:`selective_scan`."""
-    offsets = [0, u.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     rows: list[Tensor | None] = [None] * u.shape[0]
     final = []
-    for s, (begin, end) in enumerate(pairwise(offsets)):
+    for s, tokens in enumerate(token_ranges(cu_seqlens, u.shape[0], reverse)):
         h = u.new_zeros(A.shape) if initial_state is None else initial_state[s]
-        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+        for t in tokens:
             dt = F.softplus(delta[t])[:, None]
             h = torch.exp(dt * A) * h + dt * u[t][:, None] * B[t]
             rows[t] = h @ C[t] + D * u[t]
@@ -132,20 +137,19 @@ def _check_shapes(
     if u.ndim != 2 or A.ndim != 2:
         raise ValueError(f"selective_scan: expected u [T, E] and A [E, N], got {tuple(u.shape)} and {tuple(A.shape)}")
     (t, e), n = u.shape, A.shape[1]
-    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
         "delta": (delta, (t, e)),
         "A": (A, (e, n)),
         "B": (B, (t, n)),
         "C": (C, (t, n)),
         "D": (D, (e,)),
-        "z": (z, (t, e)),
-        "initial_state": (h, (s, e, n)),
     }
-    for name, (value, shape) in expected.items():
-        if value is None:
-            continue
-        if tuple(value.shape) != shape:
-            raise ValueError(f"selective_scan: expected {name} of shape {shape}, got {tuple(value.shape)}")
+    if z is not None:
+        expected["z"] = (z, (t, e))
+    if h is not None:
+        expected["initial_state"] = (h, (s, e, n))
+    check_shapes("selective_scan", expected)
+    for name, (value, _) in expected.items():
         # The step and the parameters may be wider, as gates and weights often are.
         if value.device != u.device or (name in ("B", "C", "z") and value.dtype != u.dtype):
             raise ValueError(
@@ -157,7 +161,7 @@ def _check_shapes(
 def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None,
               cu_seqlens: Tensor, initial: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Run the kernel in float32 (float64 if the input is), with the channels padded to whole registers."""
-    dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
+    dtype = compute_dtype(u.dtype)
     channels, out_dtype = u.shape[1], u.dtype
     tensors = [u, delta, A.t(), B, C, D, z if z is not None else u.new_empty(0, 0), initial.transpose(1, 2)]
     tensors = [value.to(dtype) for value in tensors]
@@ -170,11 +174,6 @@ def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tens
     return y[:, :channels].to(out_dtype), final[..., :channels].transpose(1, 2).to(out_dtype)
 
 
-def _rows(x: Tensor) -> Tensor:
-    """``x`` itself if the elements of a row are neighbours in memory, else a copy."""
-    return x if x.ndim == 0 or x.stride(-1) == 1 or x.numel() == 0 else x.contiguous()
-
-
 class _SelectiveScan(torch.autograd.Function):
     """The compiled scan: A and the states have channels last."""
 
@@ -184,13 +183,11 @@ class _SelectiveScan(torch.autograd.Function):
         from formerkit.kernels import selective_scan as kernels
         from formerkit.parallel import run_ranges
 
-        u, delta, B, C, z = (_rows(x.detach()) for x in (u, delta, B, C, z))
+        u, delta, B, C, z = (unit_rows(x.detach()) for x in (u, delta, B, C, z))
         a2 = (A_t.detach() * 1.4426950408889634).contiguous()
         initial = initial.detach().contiguous()
         offsets = cu_seqlens.to("cpu", torch.int64).numpy()
-        chunks = -(-(offsets[1:] - offsets[:-1]) // kernels.CHUNK)
-        chunk_offsets = torch.zeros(len(offsets), dtype=torch.int64).numpy()
-        chunk_offsets[1:] = chunks.cumsum()
+        chunk_offsets = starts_of(-(-lengths_of(cu_seqlens.cpu()) // kernels.CHUNK)).numpy()
         training = any(ctx.needs_input_grad)
         kept = u.new_empty((int(chunk_offsets[-1]) if training else 0, *a2.shape))
         y, final = torch.empty_like(u, memory_format=torch.contiguous_format), torch.empty_like(initial)
@@ -228,6 +225,7 @@ class _SelectiveScan(torch.autograd.Function):
         outputs = (gu, gdelta, ga, gb, gc, gd, gz, ginitial)
         run_ranges(
             kernels.backward, ctx.tasks, *(x.numpy() for x in tensors), ctx.gated, ctx.offsets, ctx.chunk_offsets,
-            ctx.reverse, kept.numpy(), _rows(gy).numpy(), gfinal.contiguous().numpy(), *(x.numpy() for x in outputs),
+            ctx.reverse, kept.numpy(), unit_rows(gy).numpy(), gfinal.contiguous().numpy(),
+            *(x.numpy() for x in outputs),
         )  # fmt: skip
         return gu, gdelta, ga.sum(0), gb.sum(0), gc.sum(0), gd.sum(0), gz, ginitial, None, None, None

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = 64
@@ -31,7 +32,7 @@ def selective_scan_chunked(
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
     """The arguments of :func:`formerkit.mixers.selective_scan`, all given; any device, float32 or wider inside."""
-    dtype = torch.promote_types(u.dtype, torch.float32)
+    dtype = compute_dtype(u.dtype)
     rows, real = padded_rows(cu_seqlens, reverse)
     # Padding has no step (softplus of -inf is 0): it keeps the state and adds nothing.
     step, du, b, c = (gather_rows(x.to(dtype), rows) for x in (F.softplus(delta.to(dtype)), u, B, C))

@@ -11,7 +11,6 @@ which is gated linear attention with C as queries, B as keys and dt x as values.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,8 @@ from torch.nn import functional as F
 
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import decayed_attention
-from formerkit.mixers.packing import flatten, pack
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import check_shapes, flatten, pack, token_ranges
 
 
 def ssd(
@@ -59,19 +59,16 @@ def ssd(
             f"ssd: expected B and C [{t}, G, N] with G a divisor of {h} heads, "
             f"got {tuple(b.shape)} and {tuple(c.shape)}"
         )
-    for name, value, shape in (("delta", step[..., 0], (t, h)), ("A", A, (h,)), ("D", D, (h,))):
-        if tuple(value.shape) != shape:
-            raise ValueError(f"ssd: expected {name} of shape {shape}, got {tuple(value.shape)}")
+    check_shapes("ssd", {"delta": (step[..., 0], (t, h)), "A": (A, (h,)), "D": (D, (h,))})
     if bool((A > 0).any()):
         raise ValueError(f"ssd: expected A of at most 0, got {float(A.detach().max()):.4g}: the state would grow")
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide = compute_dtype(x.dtype)
     step = F.softplus(step.to(wide))
     k, q = (value[:, :, None].expand(-1, -1, h // g, -1).flatten(1, 2).to(wide) for value in (b, c))
     if initial_state is not None:
         initial_state = initial_state.to(wide)
     y, final = decayed_attention(
-        q, k, step * x_.to(wide), step * A.to(wide)[:, None], cu_seqlens=packed.cu_seqlens,
-        initial_state=initial_state, reverse=reverse,
+        q, k, step * x_.to(wide), step * A.to(wide)[:, None], packed.cu_seqlens, initial_state, reverse=reverse
     )  # fmt: skip
     y = y + D.to(wide)[:, None] * x_.to(wide)
     return packed.restore(y.to(x.dtype)), final.to(x.dtype)
@@ -90,14 +87,13 @@ def ssd_reference(
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The recurrence as the formula reads, token by token; packed input only."""
-    offsets = [0, x.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     share = x.shape[1] // B.shape[1]
     B, C = B.repeat_interleave(share, 1), C.repeat_interleave(share, 1)
     rows, finals = [x.new_zeros(0)] * x.shape[0], []
-    for s, (begin, end) in enumerate(pairwise(offsets)):
+    for s, tokens in enumerate(token_ranges(cu_seqlens, x.shape[0], reverse)):
         empty = x.new_zeros(x.shape[1], B.shape[2], x.shape[2])
         state = empty if initial_state is None else initial_state[s]
-        for t in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
+        for t in tokens:
             dt = F.softplus(delta[t])
             decay = torch.exp(dt * A)[:, None, None]
             state = decay * state + B[t][:, :, None] * (dt[:, None] * x[t])[:, None]

@@ -11,7 +11,6 @@ Layer norms over the head's F channels, with weights gamma and beta of the head.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.backends import use_kernels
-from formerkit.mixers.packing import flatten, gather_rows, pack
-from formerkit.mixers.rotary import apply_rotary
+from formerkit.mixers.heads import head_width
+from formerkit.mixers.layout import compute_dtype, lanes, pad_columns, panel
+from formerkit.mixers.packing import check_shapes, flatten, gather_rows, lengths_of, pack, starts_of, token_ranges
+from formerkit.mixers.rotary import rotate_all
 
 
 class TTTState(NamedTuple):
@@ -78,7 +79,7 @@ def ttt_linear(
     packed = flatten("ttt_linear", cu_seqlens, {"rate": rate[..., None]}, q=q, k=k, v=v)
     q, k, v, rate = packed.rows
     _check(q, k, v, rate, scale, gamma, beta, initial_state, packed.sequences)
-    form = _compiled if use_kernels(q) and q.shape[2] <= _widest(q.dtype) else ttt_linear_batched
+    form = _compiled if use_kernels(q) and q.shape[2] <= panel(compute_dtype(q.dtype)) else ttt_linear_batched
     o, state = form(q, k, v, rate[..., 0], scale, gamma, beta, initial_state, packed.cu_seqlens, eps)
     return packed.restore(o), state
 
@@ -97,16 +98,15 @@ def ttt_linear_reference(
     eps: float = 1e-6,
 ) -> tuple[Tensor, TTTState]:
     """Token by token, the inner gradient by autograd; packed input only."""
-    offsets = [0, q.shape[0]] if cu_seqlens is None else cu_seqlens.tolist()
     width, rows, finals = q.shape[2], [v.new_zeros(0)] * q.shape[0], []
 
     def norm(z: Tensor) -> Tensor:
         return gamma * F.layer_norm(z, (width,), eps=eps) + beta
 
-    for s, (begin, end) in enumerate(pairwise(offsets)):
+    for s, tokens in enumerate(token_ranges(cu_seqlens, q.shape[0])):
         W, b, A, c = (part[s] for part in initial_state[:4])
         place = int(initial_state.place[s])
-        for t in range(begin, end):
+        for t in tokens:
             with torch.enable_grad():
                 z = torch.einsum("hij,hi->hj", W, k[t]) + b
                 z = z if z.requires_grad else z.requires_grad_()
@@ -129,8 +129,7 @@ def ttt_linear_reference(
 def ttt_linear_batched(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor,
                        initial: TTTState, cu_seqlens: Tensor, eps: float) -> tuple[Tensor, TTTState]:  # fmt: skip
     """Plain torch, a mini-batch at a time for all sequences and heads at once: for other devices and wide heads."""
-    dtype, n = torch.promote_types(v.dtype, torch.float32), len(scale)
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
+    dtype, n, lengths = compute_dtype(v.dtype), len(scale), lengths_of(cu_seqlens)
     steps = int((initial.place + lengths).max()) if len(lengths) else 0
     # Sequences that start inside a mini-batch are moved along, so that all finish mini-batches together.
     ahead = torch.arange(-(-steps // n) * n, device=q.device) - initial.place[:, None]
@@ -174,17 +173,10 @@ def _mini_batch(
 
 def _panel(width: int, dtype: torch.dtype) -> tuple[int, int]:
     """Registers that hold a row of a head, and their columns."""
-    from formerkit.kernels.simd import REGISTER_BITS, WIDE
+    from formerkit.kernels.simd import WIDE
 
-    lanes = REGISTER_BITS // (8 * dtype.itemsize)
-    registers = next(number for number in (1, 2, WIDE) if number * lanes >= width)
-    return registers, registers * lanes
-
-
-def _widest(dtype: torch.dtype) -> int:
-    from formerkit.kernels.simd import REGISTER_BITS, WIDE
-
-    return WIDE * REGISTER_BITS // (64 if dtype == torch.float64 else 32)
+    registers = next(number for number in (1, 2, WIDE) if number * lanes(dtype) >= width)
+    return registers, registers * lanes(dtype)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor, state: TTTState,
@@ -202,9 +194,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: 
         "c": (state.c, (sequences, h, f)),
         "place": (state.place, (sequences,)),
     }
-    for name, (value, shape) in expected.items():
-        if tuple(value.shape) != shape:
-            raise ValueError(f"ttt_linear: expected {name} of shape {shape}, got {tuple(value.shape)}")
+    check_shapes("ttt_linear", expected)
     if scale.ndim != 1 or scale.numel() < 1:
         raise ValueError(f"ttt_linear: expected scale [n], got shape {tuple(scale.shape)}")
     if bool((state.place < 0).any()) or bool((state.place >= len(scale)).any()):
@@ -214,11 +204,11 @@ def _check(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor,
               initial: TTTState, cu_seqlens: Tensor, eps: float) -> tuple[Tensor, TTTState]:  # fmt: skip
     """Run the kernels, in float32 (float64 if the input is), with heads padded to a panel."""
-    dtype, out_dtype, width = torch.float64 if v.dtype == torch.float64 else torch.float32, v.dtype, q.shape[2]
-    registers, panel = _panel(width, dtype)
+    dtype, out_dtype, width = compute_dtype(v.dtype), v.dtype, q.shape[2]
+    registers, columns = _panel(width, dtype)
 
     def wide(x: Tensor) -> Tensor:
-        return F.pad(x.to(dtype), (0, panel - width))
+        return pad_columns(x.to(dtype), columns)
 
     halves = [torch.cat([W, b[:, :, None]], dim=2) for W, b in ((initial.W, initial.b), (initial.A, initial.c))]
     o, final = _TTT.apply(
@@ -226,8 +216,7 @@ def _compiled(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamm
         wide(torch.cat(halves, dim=2)), width, registers, cu_seqlens, initial.place, eps,
     )  # fmt: skip
     W, b, A, c = final[..., :width].to(out_dtype).split((width, 1, width, 1), dim=2)
-    lengths = (cu_seqlens[1:] - cu_seqlens[:-1]).long()
-    place = (initial.place + lengths) % len(scale)
+    place = (initial.place + lengths_of(cu_seqlens)) % len(scale)
     return o[..., :width].to(out_dtype), TTTState(W, b[:, :, 0], A, c[:, :, 0], place)
 
 
@@ -244,16 +233,15 @@ class _TTT(torch.autograd.Function):
         tensors = [x.detach().contiguous() for x in (q, k, v, rate, scale, gamma, beta)]
         initial = initial.detach().contiguous()
         offsets, places = cu_seqlens.to("cpu", torch.int64), place.to(torch.int64)
-        lengths = offsets[1:] - offsets[:-1]
-        batches = torch.where(lengths > 0, -(-(lengths + places) // len(scale)), 0)
-        chunk_offsets = F.pad(batches.cumsum(0), (1, 0))
-        _, heads, panel = q.shape
-        mask = torch.zeros(panel, dtype=q.dtype)
+        lengths = lengths_of(offsets)
+        chunk_offsets = starts_of(torch.where(lengths > 0, -(-(lengths + places) // len(scale)), 0))
+        _, heads, columns = q.shape
+        mask = torch.zeros(columns, dtype=q.dtype)
         mask[:width] = 1
         training = any(ctx.needs_input_grad)
-        kept = q.new_empty(int(chunk_offsets[-1]) if training else 0, heads, width + 1, panel)
+        kept = q.new_empty(int(chunk_offsets[-1]) if training else 0, heads, width + 1, columns)
         o, final = torch.empty_like(tensors[0]), torch.empty_like(initial)
-        call = [*(x.numpy() for x in (*tensors, mask)), (heads, width, panel), eps,
+        call = [*(x.numpy() for x in (*tensors, mask)), (heads, width, columns), eps,
                 *(x.numpy() for x in (offsets, places, chunk_offsets, initial))]  # fmt: skip
         tasks = (len(offsets) - 1) * heads
         run_ranges(kernels.forward, tasks, (0,) * registers, *call, o.numpy(), final.numpy(), kept.numpy())
@@ -269,16 +257,16 @@ class _TTT(torch.autograd.Function):
 
         *tensors, mask, initial, kept, offsets, places, chunk_offsets = ctx.saved_tensors
         q, _, _, rate, scale, _, _ = tensors
-        sequences, (_, heads, panel) = len(offsets) - 1, q.shape
+        sequences, (_, heads, columns) = len(offsets) - 1, q.shape
         gq, gk, gv = (torch.empty_like(q) for _ in range(3))
         grate, gscale = torch.empty_like(rate), q.new_empty(sequences, heads, len(scale))
-        ggamma, gbeta = (q.new_empty(sequences, heads, panel) for _ in range(2))
+        ggamma, gbeta = (q.new_empty(sequences, heads, columns) for _ in range(2))
         ginitial = torch.empty_like(initial)
         inputs = (*tensors, mask), (offsets, places, chunk_offsets, initial, kept, go.contiguous(), gfinal.contiguous())
         outputs = (gq.view(-1), gk.view(-1), gv, grate.view(-1), gscale, ggamma, gbeta, ginitial)
         run_ranges(
             kernels.backward, sequences * heads, (0,) * ctx.registers, *(x.numpy() for x in inputs[0]),
-            (heads, ctx.width, panel), ctx.eps, *(x.numpy() for x in (*inputs[1], *outputs)),
+            (heads, ctx.width, columns), ctx.eps, *(x.numpy() for x in (*inputs[1], *outputs)),
         )  # fmt: skip
         sums = (gscale.sum((0, 1)), ggamma.sum(0), gbeta.sum(0))
         return gq, gk, gv, grate, *sums, ginitial, None, None, None, None, None
@@ -298,9 +286,7 @@ class TTTLinear(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4, mini_batch: int = 16) -> None:
         super().__init__()
-        if channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of {heads} heads")
-        self.heads, self.width = heads, channels // heads
+        self.heads, self.width = heads, head_width(channels, heads)
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
             nn.Linear(channels, channels, bias=False) for _ in range(4)
         )
@@ -330,7 +316,7 @@ class TTTLinear(nn.Module):
         rows, offsets = pack(x, cu_seqlens)
         n = len(self.token_offset)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = (apply_rotary(part, offsets, period=n) for part in (q, k))
+        q, k = rotate_all((q, k), offsets, period=n)
         rate = torch.sigmoid(rows @ self.rate_weight[:, 0].T + self.rate_bias[:, 0]) / self.width
         place = torch.arange(1, n + 1, device=x.device, dtype=self.token_offset.dtype)
         scale = F.relu(1 / place + self.token_offset)

@@ -89,24 +89,26 @@ class BEVBackbone(nn.Module):
         outputs = []
         # Outside training a CPU computes only where there is something.
         by_tiles = not self.training and not torch.is_grad_enabled() and x.device.type == "cpu"
-        tiled = TiledMap.of(x) if by_tiles else None
+        cells: Tensor | TiledMap = TiledMap.of(x) if by_tiles else x
         for stage, up in zip(self.stages, self.ups, strict=True):
-            x, tiled = _stage(stage, x, tiled)
-            outputs.append(up(x))
+            for layer in stage.children():
+                cells = _convolved(layer, cells)
+            outputs.append(up(_dense(cells)))
         return torch.cat(outputs, dim=1)
 
 
-def _stage(stage: nn.Module, x: Tensor, tiled: TiledMap | None) -> tuple[Tensor, TiledMap | None]:
-    """A stage's output, and the same as a tiled map as long as tiles pay; ``x`` counts where ``tiled`` is None."""
-    for layer in stage.children():
-        assert isinstance(layer, ConvNormReLU)
+def _convolved(layer: nn.Module, x: Tensor | TiledMap) -> Tensor | TiledMap:
+    """A layer's output: tiled as long as the input is and tiles pay."""
+    assert isinstance(layer, ConvNormReLU)
+    if isinstance(x, TiledMap):
+        tiled = conv3x3_relu(x, *layer.folded(), layer.conv.stride[0])
         if tiled is not None:
-            after = conv3x3_relu(tiled, *layer.folded(), layer.conv.stride[0])
-            x = tiled.dense() if after is None else x
-            tiled = after
-        if tiled is None:
-            x = layer(x)
-    return (x if tiled is None else tiled.dense()), tiled
+            return tiled
+    return layer(_dense(x))
+
+
+def _dense(x: Tensor | TiledMap) -> Tensor:
+    return x.dense() if isinstance(x, TiledMap) else x
 
 
 def _conv(in_channels: int, out_channels: int, stride: int) -> ConvNormReLU:

@@ -18,10 +18,14 @@ def to_reference(name: str, operator: Operator = "mamba") -> str:
     Raises:
         KeyError: If the name is not one of ours.
     """
+    for pattern, place in _BLOCKS:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return f"{place(match)}.{block_name(match['rest'], operator)}"
     for pattern, replacement in _RULES:
         match = re.fullmatch(pattern, name)
         if match:
-            return replacement(match, operator)
+            return replacement(match)
     raise KeyError(f"no reference name for {name!r}")
 
 
@@ -51,31 +55,34 @@ def _merge(rest: str) -> str:
 
 _POSITION = {"embed": "0", "norm": "1", "project": "3"}
 
-_RULES = [
-    (r"voxel_encoder\.layers\.(\d+)(\..+)", lambda m, o: f"vfe.pfn_layers.{m[1]}{m[2]}"),
+_BLOCKS = [
     (
-        r"backbone\.blocks\.(\d+)\.(encoder|decoder)\.(\d+)\.blocks\.(\d+)\.(.+)",
-        lambda m, o: f"{_layer_prefix(m[1], m[2], m[3])}.blocks.{m[4]}.{block_name(m[5], o)}",
+        r"backbone\.blocks\.(\d+)\.(encoder|decoder)\.(\d+)\.blocks\.(\d+)\.(?P<rest>.+)",
+        lambda m: f"{_layer_prefix(m[1], m[2], m[3])}.blocks.{m[4]}",
     ),
+    (r"backbone\.out\.blocks\.(\d+)\.(?P<rest>.+)", lambda m: f"backbone_3d.linear_out.blocks.{m[1]}"),
+]
+"""RNN blocks, what stands inside them left to :func:`block_name`."""
+_RULES = [
+    (r"voxel_encoder\.layers\.(\d+)(\..+)", lambda m: f"vfe.pfn_layers.{m[1]}{m[2]}"),
     (
         r"backbone\.blocks\.(\d+)\.merges\.(\d+)\.(.+)",
-        lambda m, o: f"{_layer_prefix(m[1], 'downsample_list', m[2])}.{_merge(m[3])}",
+        lambda m: f"{_layer_prefix(m[1], 'downsample_list', m[2])}.{_merge(m[3])}",
     ),
     (
         r"backbone\.blocks\.(\d+)\.positions\.(\d+)\.(embed|norm|project)\.(.+)",
-        lambda m, o: f"{_layer_prefix(m[1], 'pos_emb_list', m[2])}.position_embedding_head.{_POSITION[m[3]]}.{m[4]}",
+        lambda m: f"{_layer_prefix(m[1], 'pos_emb_list', m[2])}.position_embedding_head.{_POSITION[m[3]]}.{m[4]}",
     ),
     (
         r"backbone\.blocks\.(\d+)\.norms\.(\d+)\.(.+)",
-        lambda m, o: f"{_layer_prefix(m[1], 'decoder_norm', m[2])}.{m[3]}",
+        lambda m: f"{_layer_prefix(m[1], 'decoder_norm', m[2])}.{m[3]}",
     ),
-    (r"backbone\.merges\.(\d+)\.(.+)", lambda m, o: f"backbone_3d.dow{int(m[1]) + 1}.{_merge(m[2])}"),
-    (r"backbone\.out\.blocks\.(\d+)\.(.+)", lambda m, o: f"backbone_3d.linear_out.blocks.{m[1]}.{block_name(m[2], o)}"),
-    (r"bev\.stages\.(\d+)\.(\d+)\.conv\.(.+)", lambda m, o: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 1}.{m[3]}"),
-    (r"bev\.stages\.(\d+)\.(\d+)\.norm\.(.+)", lambda m, o: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 2}.{m[3]}"),
-    (r"bev\.ups\.(\d+)\.conv\.(.+)", lambda m, o: f"backbone_2d.deblocks.{m[1]}.0.{m[2]}"),
-    (r"bev\.ups\.(\d+)\.norm\.(.+)", lambda m, o: f"backbone_2d.deblocks.{m[1]}.1.{m[2]}"),
-    (r"head\.score_conv\.(.+)", lambda m, o: f"dense_head.conv_cls.{m[1]}"),
-    (r"head\.box_conv\.(.+)", lambda m, o: f"dense_head.conv_box.{m[1]}"),
-    (r"head\.direction_conv\.(.+)", lambda m, o: f"dense_head.conv_dir_cls.{m[1]}"),
+    (r"backbone\.merges\.(\d+)\.(.+)", lambda m: f"backbone_3d.dow{int(m[1]) + 1}.{_merge(m[2])}"),
+    (r"bev\.stages\.(\d+)\.(\d+)\.conv\.(.+)", lambda m: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 1}.{m[3]}"),
+    (r"bev\.stages\.(\d+)\.(\d+)\.norm\.(.+)", lambda m: f"backbone_2d.blocks.{m[1]}.{3 * int(m[2]) + 2}.{m[3]}"),
+    (r"bev\.ups\.(\d+)\.conv\.(.+)", lambda m: f"backbone_2d.deblocks.{m[1]}.0.{m[2]}"),
+    (r"bev\.ups\.(\d+)\.norm\.(.+)", lambda m: f"backbone_2d.deblocks.{m[1]}.1.{m[2]}"),
+    (r"head\.score_conv\.(.+)", lambda m: f"dense_head.conv_cls.{m[1]}"),
+    (r"head\.box_conv\.(.+)", lambda m: f"dense_head.conv_box.{m[1]}"),
+    (r"head\.direction_conv\.(.+)", lambda m: f"dense_head.conv_dir_cls.{m[1]}"),
 ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from formerkit.backend import Backend
-from pointdet.ops import spconv_backend
+from formerkit.backend import Backend, installed
 
 
 def backends() -> tuple[Backend, ...]:
     """The back ends of the sparse operations on this machine; ``print(*backends(), sep="\\n")`` reads well."""
     cuda = torch.cuda.is_available()
-    have_spconv = spconv_backend.installed()
+    have_spconv = installed("spconv")
     use_spconv = cuda and have_spconv
     if use_spconv:
         why = "installed, CUDA available; never run on a GPU by this project's authors"

@@ -6,7 +6,6 @@ by us; on a CPU, where spconv has one correct algorithm, a test holds it to our 
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +13,6 @@ import torch
 from torch import Tensor
 
 from pointdet.ops.voxels import VoxelGrid
-
-
-@lru_cache
-def installed() -> bool:
-    """Whether spconv can be imported (looked up, not imported)."""
-    return importlib.util.find_spec("spconv") is not None
 
 
 @lru_cache

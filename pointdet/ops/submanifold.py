@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from formerkit.backend import installed
 from pointdet.ops import spconv_backend
 from pointdet.ops.neighbors import NeighborMap
 from pointdet.ops.voxels import VoxelGrid
@@ -36,7 +37,7 @@ def submanifold_conv(x: Tensor, weight: Tensor, grid: VoxelGrid) -> Tensor:
             f"submanifold_conv: expected x [{len(grid)}, C_in] and weight [C_out, 3, 3, 3, C_in], "
             f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
-    if x.is_cuda and spconv_backend.installed():
+    if x.is_cuda and installed("spconv"):
         return spconv_backend.spconv_submanifold_conv(x, weight, grid)
     kernel = weight.flatten(1, 3).permute(1, 2, 0)  # [K, C_in, C_out]
     if x.device.type == "cpu":

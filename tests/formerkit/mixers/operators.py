@@ -167,7 +167,7 @@ OPERATORS = {
     "ssd": Operator(ssd, ssd_reference, _ssd_case, ("x", "delta", "B", "C"), ("delta",), ("reverse",)),
     "gated_linear_attention": Operator(
         gated_linear_attention, gated_linear_attention_reference, _attention_case, (*QKV, "log_decay"),
-        ("log_decay",),        ("reverse", "exclusive"),
+        ("log_decay",), ("reverse", "exclusive"),
     ),
     "retention": Operator(retention, retention_reference, _retention_case, QKV, (), ("reverse",)),
     "wkv6": Operator(wkv6, wkv6_reference, _wkv_case, ("r", "k", "v", "w"), ("w",), ("reverse",)),
