@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,16 +17,22 @@ from formerkit.mixers.linear_attention import (
 )
 from formerkit.mixers.packing import uniform_cu_seqlens
 from formerkit.mixers.rotary import apply_rotary
-from tests.formerkit.mixers.twins import BOUND, DTYPES, SEEDS, Draw, assert_same, in_float64, offsets, tensors
+from tests.formerkit.mixers.twins import (
+    BOUND,
+    DTYPES,
+    SEEDS,
+    Draw,
+    assert_same,
+    in_float64,
+    offsets,
+    value_and_gradients,
+)
 
 LENGTHS = st.lists(st.integers(0, 25), min_size=0, max_size=6)
 
 
 def values(function, case: dict) -> list[Tensor]:
-    y = function(**case)
-    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape)
-    inputs = [x for x in tensors(case) if x.requires_grad]
-    return [y, *torch.autograd.grad((y * weight).sum(), inputs, materialize_grads=True)]
+    return value_and_gradients(lambda **rest: (function(**rest), ()), case)
 
 
 def qkv(draw: Draw, lengths: list[int], kv_heads: int = 2) -> dict:
@@ -61,6 +67,8 @@ def test_attention_equals_all_pairs(seed, lengths, dtype, causal, alibi, bias) -
 @settings(max_examples=100, deadline=None)
 @given(seed=SEEDS, lengths=LENGTHS, dtype=DTYPES, causal=st.booleans())
 def test_linear_attention_equals_all_pairs(seed, lengths, dtype, causal) -> None:
+    # A token alone has the weight 1 whatever q and k: nothing but rounding is left of their gradients.
+    assume(dtype == torch.float64 or max(lengths, default=0) != 1)
     draw = Draw(seed, dtype)
     case = qkv(draw, lengths, 4) | {"causal": causal}
     case |= {name: (case[name].detach().abs() + 0.1).requires_grad_() for name in ("q", "k")}
