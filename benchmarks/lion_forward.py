@@ -23,7 +23,7 @@ import torch
 from benchmarks.timing import machine
 from formerkit.memory import keep_freed_memory
 from formerkit.mixers.selective_scan import selective_scan_reference
-from pointdet.models.lion import LION, Voxels, bev_map
+from pointdet.models.lion import LION, Voxels
 from pointdet.models.lion_blocks import Operator
 from pointdet.ops.voxelize import voxelize
 
@@ -71,10 +71,8 @@ def one_frame(model: LION, points: torch.Tensor) -> dict[str, float]:
             lap(f"RNN layers, {'last layer' if name == 'out' else 'block ' + name.split('.')[1]}")
 
     voxels = model.backbone(voxels, trace)
-    dense = bev_map(voxels)
-    lap("bird's-eye map")
-    features = model.bev(dense)
-    lap("2D backbone")
+    features = model.map_features(voxels)
+    lap("bird's-eye map and 2D backbone")
     model.head(features)
     lap("head")
     return seconds

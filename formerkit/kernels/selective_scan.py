@@ -17,7 +17,7 @@ import numba
 from formerkit.kernels.sequences import buffer_of, row_of
 from formerkit.kernels.simd import (
     WIDE,
-    exp2,
+    exp2_of_decay,
     fma,
     full_like,
     lanes_of,
@@ -73,7 +73,7 @@ def forward(first, last, u, delta, a2, b, c, d, z, gated, offsets, chunk_offsets
             du = dt * ut
             out = load_wide(d, e) * ut
             for n in range(states):
-                decay = exp2(dt * load_wide(a2, n * channels + e))
+                decay = exp2_of_decay(dt * load_wide(a2, n * channels + e))
                 h = fma(decay, load_wide(state, at + n * panel), du * splat_wide(b, t * sb + n))
                 store(state, at + n * panel, h)
                 out = fma(h, splat_wide(c, t * sc + n), out)
@@ -96,7 +96,7 @@ def _recompute(first, length, e, panel, sequence, reverse, offsets, u, delta, b,
         du = dt * load_wide(u, t * _stride(u) + e)
         for n in range(states):
             here = k * slot + n * panel
-            decay = exp2(dt * load_wide(a2, n * channels + e))
+            decay = exp2_of_decay(dt * load_wide(a2, n * channels + e))
             store(decays, decay_at + here, decay)
             h = fma(decay, load_wide(hs, at + here), du * splat_wide(b, t * _stride(b) + n))
             store(hs, at + slot + here, h)

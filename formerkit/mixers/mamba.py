@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -109,5 +110,5 @@ class Mamba(nn.Module):
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         rows, offsets = pack(x, cu_seqlens)
         u, z = self.in_proj(rows).chunk(2, dim=1)
-        y = sum(direction(u, z, offsets) for direction in self.directions)
+        y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
         return self.out_proj(y).reshape(x.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from pointdet.boxes.coder import decode, direction_bin, encode, with_direction
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchors import AnchorSettings, Assignment, anchor_grid, assign_anchors, kitti_anchors
 from pointdet.models.losses import box_code_difference, sigmoid_focal_loss, smooth_l1
+from pointdet.ops.sparse_map import BlockMap
 
 __all__ = ["AnchorHead", "AnchorSettings", "HeadOutput", "HeadSettings", "kitti_anchors"]
 
@@ -91,16 +93,24 @@ class AnchorHead(nn.Module):
         nn.init.constant_(self.score_conv.bias, -math.log(99.0))  # type: ignore[arg-type]
         nn.init.normal_(self.box_conv.weight, std=0.001)
 
-    def forward(self, x: Tensor) -> HeadOutput:
+    def forward(self, x: Tensor | BlockMap) -> HeadOutput:
         """[B, C, H, W] to raw predictions, in float32 or the input's wider type."""
-        if x.shape[2:] != self.anchors.shape[:2]:
-            raise ValueError(f"AnchorHead: expected a map of {tuple(self.anchors.shape[:2])}, got {tuple(x.shape[2:])}")
+        size = x.shape[2:] if isinstance(x, Tensor) else x.shape[1:]
+        if tuple(size) != self.anchors.shape[:2]:
+            raise ValueError(f"AnchorHead: expected a map of {tuple(self.anchors.shape[:2])}, got {tuple(size)}")
+        convs, sizes = (self.score_conv, self.box_conv, self.direction_conv), (self.num_classes, 7, 2)
+        if isinstance(x, Tensor):
+            parts = [conv(x).permute(0, 2, 3, 1) for conv in convs]
+        else:
+            weight, bias = torch.cat([conv.weight for conv in convs])[..., 0, 0], torch.cat([c.bias for c in convs])  # type: ignore[misc]
+            parts = list(
+                x.mapped(partial(F.linear, weight=weight, bias=bias)).dense().split([len(c.weight) for c in convs], 3)
+            )
 
-        def flat(conv: nn.Conv2d, size: int) -> Tensor:
-            y = conv(x).permute(0, 2, 3, 1)
-            return (y.float() if y.dtype in (torch.bfloat16, torch.float16) else y).reshape(x.shape[0], -1, size)
+        def flat(y: Tensor, size: int) -> Tensor:
+            return (y.float() if y.dtype in (torch.bfloat16, torch.float16) else y).reshape(y.shape[0], -1, size)
 
-        return HeadOutput(flat(self.score_conv, self.num_classes), flat(self.box_conv, 7), flat(self.direction_conv, 2))
+        return HeadOutput(*(flat(y, size) for y, size in zip(parts, sizes, strict=True)))
 
     def losses(self, output: HeadOutput, boxes: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Losses of a batch: the mean over samples of sums over anchors, each over the sample's positives.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pointdet.models.bev_tiles import TiledMap, conv3x3_relu
 from pointdet.models.conv_norm import ConvNormReLU
+from pointdet.ops.sparse_map import BlockMap, SparseMap, conv3x3_relu, enlarged
 
 
 @dataclass(frozen=True)
@@ -85,30 +85,31 @@ class BEVBackbone(nn.Module):
         scale = self.settings.strides[0] // self.settings.up_strides[0]
         return height // max(scale, 1), width // max(scale, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        outputs = []
-        # Outside training a CPU computes only where there is something.
-        by_tiles = not self.training and not torch.is_grad_enabled() and x.device.type == "cpu"
-        cells: Tensor | TiledMap = TiledMap.of(x) if by_tiles else x
-        for stage, up in zip(self.stages, self.ups, strict=True):
+    def forward(self, x: Tensor | SparseMap) -> Tensor | BlockMap:
+        """A dense map to a dense one; a sparse one, outside training, to a :class:`BlockMap` if that pays."""
+        maps: list[Tensor | SparseMap] = []
+        for stage in self.stages:
             for layer in stage.children():
-                cells = _convolved(layer, cells)
-            outputs.append(up(_dense(cells)))
-        return torch.cat(outputs, dim=1)
+                x = _convolved(layer, x)
+            maps.append(x)
+        sparse = [x for x in maps if isinstance(x, SparseMap)]
+        if len(sparse) == len(maps):
+            return enlarged(sparse, [up.folded() for up in self.ups])  # type: ignore[operator]
+        return torch.cat([up(_dense(x)) for x, up in zip(maps, self.ups, strict=True)], dim=1)
 
 
-def _convolved(layer: nn.Module, x: Tensor | TiledMap) -> Tensor | TiledMap:
-    """A layer's output: tiled as long as the input is and tiles pay."""
+def _convolved(layer: nn.Module, x: Tensor | SparseMap) -> Tensor | SparseMap:
+    """A layer's output: sparse as long as the input is and that pays."""
     assert isinstance(layer, ConvNormReLU)
-    if isinstance(x, TiledMap):
-        tiled = conv3x3_relu(x, *layer.folded(), layer.conv.stride[0])
-        if tiled is not None:
-            return tiled
+    if isinstance(x, SparseMap):
+        after = conv3x3_relu(x, *layer.folded(), layer.conv.stride[0])
+        if after is not None:
+            return after
     return layer(_dense(x))
 
 
-def _dense(x: Tensor | TiledMap) -> Tensor:
-    return x.dense() if isinstance(x, TiledMap) else x
+def _dense(x: Tensor | SparseMap) -> Tensor:
+    return x.dense() if isinstance(x, SparseMap) else x
 
 
 def _conv(in_channels: int, out_channels: int, stride: int) -> ConvNormReLU:

@@ -20,12 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from formerkit.mixers.backends import use_kernels
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
+from pointdet.ops.sparse_map import BlockMap, SparseMap
 from pointdet.ops.submanifold import submanifold_conv
 from pointdet.ops.voxelize import grid_shape, voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels, merge_coords
@@ -287,6 +289,25 @@ def bev_map(voxels: Voxels) -> Tensor:
     return dense.view(grid.batch_size, height, width, -1).permute(0, 3, 1, 2)
 
 
+def sparse_bev_map(voxels: Voxels) -> SparseMap:
+    """The map of :func:`bev_map`, without its empty cells."""
+    grid, x = voxels.grid, voxels.features
+    depth, height, width = grid.spatial_shape
+    b, z, y, column = grid.coords.long().unbind(1)
+    cells, row = torch.unique((b * height + y) * width + column, return_inverse=True)
+    rows = x.new_zeros(len(cells), x.shape[1], depth)
+    rows[row, :, z] = x
+    where = torch.stack([cells // (height * width), cells // width % height, cells % width], dim=1)
+    return SparseMap.of_rows(rows.flatten(1), where, (grid.batch_size, height, width))
+
+
+def _sparse_maps_serve(voxels: Voxels) -> bool:
+    """Whether the 2D network may skip what is empty: outside training, on a CPU, on an even number of cells."""
+    x, (_, height, width) = voxels.features, voxels.grid.spatial_shape
+    exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+    return exact and not torch.is_grad_enabled() and use_kernels(x) and height % 2 == 0 and width % 2 == 0
+
+
 @dataclass(frozen=True)
 class BackboneSettings:
     """The 3D backbone; the defaults are the published KITTI model's.
@@ -379,10 +400,15 @@ class LION(nn.Module):
             head,
         )
 
-    def features(self, points: Tensor, batch_size: int) -> Tensor:
+    def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap:
         """Points [P, 1 + F] (sample index first) to the 2D feature map [B, C, H, W] that the head sees."""
         cloud = voxelize(points, self.point_cloud_range, self.voxel_size, batch_size)
-        return self.bev(bev_map(self.backbone(self.voxel_encoder(cloud))))
+        return self.map_features(self.backbone(self.voxel_encoder(cloud)))
+
+    def map_features(self, voxels: Voxels) -> Tensor | BlockMap:
+        """The 3D backbone's voxels to the 2D feature map."""
+        sparse = not self.training and _sparse_maps_serve(voxels)
+        return self.bev(sparse_bev_map(voxels) if sparse else bev_map(voxels))
 
     def forward(self, batch: Batch) -> dict[str, Tensor] | list[Detections]:
         """Losses (the total under ``"loss"``) in training mode, one :class:`Detections` a sample in evaluation."""

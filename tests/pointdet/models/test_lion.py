@@ -23,6 +23,7 @@ from pointdet.models.lion import (
     PositionEmbedding,
     bev_map,
     generated_coords,
+    sparse_bev_map,
 )
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.voxelize import voxelize
@@ -211,6 +212,11 @@ def test_the_map_holds_each_voxel_in_its_cell() -> None:
     assert int((dense != 0).sum()) == voxels.features.numel()
     for (b, z, y, x), feature in zip(voxels.grid.coords.tolist(), voxels.features, strict=True):
         assert dense[b, [z, 2 + z, 4 + z], y, x].tolist() == feature.tolist()
+
+
+def test_the_sparse_map_holds_what_the_dense_one_does() -> None:
+    voxels = random_voxels(2, [5, 0, 9], (2, 6, 8), channels=3)
+    assert torch.equal(sparse_bev_map(voxels).dense(), bev_map(voxels))
 
 
 def small_lion(**backbone) -> LION:

@@ -10,6 +10,7 @@ from pointdet.models.lion import LION, PatchMerging, bev_map
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.lion_names import reference_names, to_reference
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
+from pointdet.ops.sparse_map import BlockMap
 from pointdet.ops.voxelize import voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels
 from tests import goldens
@@ -196,9 +197,16 @@ def test_full_size_map_and_head() -> None:
     model = lion(tuple(stored["group_size"].tolist()))
     with torch.no_grad():
         cloud = voxelize(tensor(stored["points"]), model.point_cloud_range, model.voxel_size, int(stored["batch_size"]))
-        dense = bev_map(model.backbone(model.voxel_encoder(cloud)))
+        voxels = model.backbone(model.voxel_encoder(cloud))
+        dense = bev_map(voxels)
         features = model.bev(dense)
         out = model.head(features)
+        skipping = model.map_features(voxels)
+        assert isinstance(skipping, BlockMap)
+        sparse = model.head(skipping)
+    for field in ("scores", "boxes", "directions"):
+        difference = (getattr(sparse, field) - getattr(out, field)).abs().max()
+        assert difference < 1e-5 * getattr(out, field).abs().max(), f"{field}, what is empty skipped or not"
     tolerance = float(stored["linear_out__tol_f64"])
     y, x = stored["bev_cells_yx"].T
     assert tuple(dense.shape) == tuple(stored["bev_shape"].tolist())

@@ -1,0 +1,207 @@
+"""Bird's-eye maps most of which are empty, and layers on them that compute only what holds something.
+
+A map has voxels in a few percent of its cells. Where a convolution sees nothing but empty cells its output is one
+vector, the same everywhere, and so is the next one's: far from voxels (and from the map's edge, whose padding is zero
+and not that vector) a layer has nothing to compute. A map is kept with the vector of its quiet cells and a mask of the
+busy ones, those that may differ, which grows by a cell a layer.
+
+On a CPU and outside training only: batch norm's statistics are those of all cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from formerkit.mixers.layout import lanes
+from pointdet.ops.winograd import conv3x3_relu_of_tiles, fill_tiles
+
+WORTH_IT = 0.8
+"""Largest share of busy tiles for which this pays."""
+REACH = 2
+"""Quiet tiles around a busy one that are written: the next layer looks no further than a cell past the busy cells that
+this layer's make, and a tile has two."""
+
+
+@dataclass(frozen=True)
+class SparseMap:
+    """A map [B, C, H, W], H and W even, most of whose cells hold one vector.
+
+    Attributes:
+        cells: [B, H + 2, W + 2, P], contiguous, P being C filled up to whole registers. The border is zero. Quiet cells
+            hold ``rest`` within REACH tiles of 2 x 2 cells around busy ones (and around the border, if ``rest`` is not
+            zero); further off is whatever memory held.
+        busy: [B, H, W] bool, where a cell may differ from ``rest``.
+        rest: [P], the vector of all other cells.
+        channels: C.
+    """
+
+    cells: Tensor
+    busy: Tensor
+    rest: Tensor
+    channels: int
+
+    @classmethod
+    def of_rows(cls, rows: Tensor, where: Tensor, shape: tuple[int, int, int]) -> SparseMap:
+        """Of the cells' features, zero elsewhere.
+
+        Args:
+            rows: [N, C].
+            where: [N, 3] int64, (sample, y, x), each at most once.
+            shape: (B, H, W).
+        """
+        channels = rows.shape[1]
+        rows = F.pad(rows, (0, -channels % lanes(rows.dtype)))
+        b, y, x = where.unbind(1)
+        busy = torch.zeros(shape, dtype=torch.bool)
+        busy[b, y, x] = True
+        cells = _quiet_cells(shape, busy_tiles(busy), rows.new_zeros(rows.shape[1]))
+        cells[b, y + 1, x + 1] = rows
+        return cls(cells, busy, rows.new_zeros(rows.shape[1]), channels)
+
+    def inside(self) -> Tensor:
+        """[B, H, W, P] without the border, a view."""
+        return self.cells[:, 1:-1, 1:-1]
+
+    def dense(self) -> Tensor:
+        """[B, C, H, W], channels last in memory."""
+        everything = torch.where(self.busy[..., None], self.inside(), self.rest)
+        return everything[..., : self.channels].permute(0, 3, 1, 2)
+
+
+def busy_tiles(busy: Tensor) -> Tensor:
+    """[B, H, W] mask of cells to [B, H / 2, W / 2] of tiles that hold one of them."""
+    return blocks_with(busy, 2)
+
+
+def blocks_with(busy: Tensor, edge: int) -> Tensor:
+    """[B, H, W] to [B, H / edge, W / edge]: blocks that hold a busy cell."""
+    b, h, w = busy.shape
+    return busy.view(b, h // edge, edge, w // edge, edge).any(4).any(2) if edge > 1 else busy
+
+
+def grown(mask: Tensor, stride: int = 1) -> Tensor:
+    """[B, H + 2, W + 2] to [B, H / stride, W / stride]: where a 3 x 3 window holds a set cell."""
+    height, width = mask.shape[1] - 2, mask.shape[2] - 2
+    rows = mask[:, 0:height:stride] | mask[:, 1 : height + 1 : stride] | mask[:, 2 : height + 2 : stride]
+    return rows[..., 0:width:stride] | rows[..., 1 : width + 1 : stride] | rows[..., 2 : width + 2 : stride]
+
+
+def _quiet_cells(shape: tuple[int, int, int], tiles: Tensor, rest: Tensor) -> Tensor:
+    """Memory for the cells of a map, with ``rest`` in and around busy tiles and zeros in the border."""
+    batch, height, width = shape
+    cells = rest.new_empty(batch, height + 2, width + 2, len(rest))
+    for edge in (cells[:, 0], cells[:, -1], cells[:, :, 0], cells[:, :, -1]):
+        edge.zero_()
+    near = F.pad(tiles, (REACH,) * 4, value=bool(rest.any()))
+    for _ in range(REACH):
+        near = grown(near)
+    fill_tiles(rest, near.nonzero(), cells)
+    return cells
+
+
+def conv3x3_relu(x: SparseMap, weight: Tensor, bias: Tensor, stride: int) -> SparseMap | None:
+    """``relu(conv2d(x, weight, bias, stride, padding=1))``.
+
+    Args:
+        x: The map.
+        weight: [C_out, C_in, 3, 3]. bias: [C_out].
+        stride: Of the convolution.
+
+    Returns:
+        The map of H / stride x W / stride cells, or None if that is not a whole, even number of cells, or if so many
+        are busy that a dense convolution is faster.
+    """
+    batch, *edges = x.busy.shape
+    if any(edge % (2 * stride) for edge in edges):
+        return None
+    # The padding is zero: where quiet cells are not, cells at the edge of the map differ from those inside.
+    busy = grown(F.pad(x.busy, (1, 1, 1, 1), value=bool(x.rest.any())), stride)
+    tiles = busy_tiles(busy)
+    if float(tiles.float().mean()) > WORTH_IT:
+        return None
+    channels = weight.shape[0]
+    filled = -channels % lanes(weight.dtype)
+    weight, bias = F.pad(weight, (0, 0, 0, 0, 0, len(x.rest) - weight.shape[1], 0, filled)), F.pad(bias, (0, filled))
+    rest = torch.relu(weight.sum((2, 3)) @ x.rest + bias)
+    cells = _quiet_cells((batch, busy.shape[1], busy.shape[2]), tiles, rest)
+    out = SparseMap(cells, busy, rest, channels)
+    if stride == 1:
+        conv3x3_relu_of_tiles(x.cells, weight, bias, tiles.nonzero(), cells)
+    else:
+        where = busy.nonzero(as_tuple=True)
+        rows = _windows(x.cells, 3, stride)[where].flatten(1)
+        out.inside()[where] = torch.addmm(bias, rows, weight.permute(2, 3, 1, 0).flatten(0, 2)).relu_()
+    return out
+
+
+def _windows(cells: Tensor, size: int, step: int) -> Tensor:
+    """[B, rows, columns, size, size, C]: windows of a map [B, H, W, C] every ``step`` cells, a view."""
+    return cells.unfold(1, size, step).unfold(2, size, step).permute(0, 1, 2, 4, 5, 3)
+
+
+@dataclass(frozen=True)
+class BlockMap:
+    """A map [B, C, H, W] of square blocks, most of which are alike.
+
+    Attributes:
+        rows: [N, E, E, C], the busy blocks.
+        where: [N, 3] int64, (sample, y, x) of each, counted in blocks.
+        rest: [E, E, C], all other blocks.
+        shape: (B, H, W), cells.
+    """
+
+    rows: Tensor
+    where: Tensor
+    rest: Tensor
+    shape: tuple[int, int, int]
+
+    def mapped(self, cellwise: Callable[[Tensor], Tensor]) -> BlockMap:
+        """The same cells after a function of each cell, [..., C] to [..., C']."""
+        return BlockMap(cellwise(self.rows), self.where, cellwise(self.rest), self.shape)
+
+    def dense(self) -> Tensor:
+        """[B, H, W, C]: channels last in the shape as well."""
+        (batch, height, width), edge = self.shape, self.rest.shape[0]
+        out = self.rest.new_empty(batch, height // edge, edge, width // edge, edge, self.rest.shape[2])
+        blocks = out.transpose(2, 3)
+        blocks.copy_(self.rest)
+        blocks[self.where.unbind(1)] = self.rows
+        return out.view(batch, height, width, -1)
+
+
+def enlarged(maps: Sequence[SparseMap], layers: Sequence[tuple[Tensor, Tensor]]) -> BlockMap:
+    """``cat([relu(conv_transpose2d(map, weight, bias, stride=u))])`` of maps that so reach one size.
+
+    Args:
+        maps: [B, C_i, H / u_i, W / u_i].
+        layers: Each map's weight [C_i, C'_i, u_i, u_i], each u_i a divisor of the largest, and bias [C'_i].
+    """
+    edge = max(weight.shape[2] for weight, _ in layers)
+    busy = torch.zeros((), dtype=torch.bool)
+    for x, (weight, _) in zip(maps, layers, strict=True):
+        busy = busy | blocks_with(x.busy, edge // weight.shape[2])
+    where, (batch, height, width) = busy.nonzero(), busy.shape
+    width_of = [len(bias) for _, bias in layers]
+    rows = maps[0].cells.new_empty(len(where), edge, edge, sum(width_of))
+    rest = rows.new_empty(1, edge, edge, sum(width_of))
+    for x, layer, into, quiet in zip(maps, layers, rows.split(width_of, 3), rest.split(width_of, 3), strict=True):
+        cells_a_block = edge // layer[0].shape[2]
+        index = where.unbind(1)
+        features = _windows(x.inside(), cells_a_block, cells_a_block)[index]
+        mask = _windows(x.busy[..., None], cells_a_block, cells_a_block)[index]
+        _enlarge(torch.where(mask, features, x.rest)[..., : x.channels], *layer, into)
+        _enlarge(x.rest[: x.channels].expand(1, cells_a_block, cells_a_block, -1), *layer, quiet)
+    return BlockMap(rows, where, rest[0], (batch, height * edge, width * edge))
+
+
+def _enlarge(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+    """Blocks [N, k, k, C] to blocks [N, k u, k u, C'], written to ``out``."""
+    (n, k, _, _), (_, channels, u, _) = x.shape, weight.shape
+    y = (x.reshape(-1, x.shape[3]) @ weight.permute(0, 2, 3, 1).flatten(1)).view(n, k, k, u, u, channels)
+    blocks = out.view(n, k, u, k, u, channels) if out.is_contiguous() else out.unflatten(1, (k, u)).unflatten(3, (k, u))
+    torch.add(y.transpose(2, 3), bias, out=blocks).relu_()
