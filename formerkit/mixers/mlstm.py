@@ -23,6 +23,7 @@ from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.mlstm_compiled import mlstm_compiled
 from formerkit.mixers.packing import check_shapes, flatten, gather_rows, pack, padded_rows, token_ranges
 
 EMPTY = -1e30
@@ -75,18 +76,36 @@ def mlstm(
     q, k, v, i, f = packed.rows
     _check(q, k, v, i, f, initial_state, packed.sequences)
     wide = compute_dtype(v.dtype)
-    i, log_f = i.to(wide), F.logsigmoid(f.to(wide))
-    start = None if initial_state is None else initial_state.m
-    before, m, last = stabiliser(log_f[..., 0].detach(), i[..., 0].detach(), packed.cu_seqlens, start, reverse)
+    q, k, values, i, f = (x.to(wide) for x in (q, k, v, i[..., 0], f[..., 0]))
+    if initial_state is None:
+        memory = _empty_memory(q, values, packed.sequences)
+    else:
+        memory = MLSTMState(*(x.to(wide) for x in initial_state))
+    log_f, run = F.logsigmoid(f), mlstm_compiled if use_kernels(q) else _by_linear_attention
+    h, *state = run(q, k, values, i, log_f, *memory, EMPTY, packed.cu_seqlens, reverse, eps)
+    return packed.restore(h.to(v.dtype)), MLSTMState(*state)
+
+
+def _empty_memory(q: Tensor, v: Tensor, sequences: int) -> MLSTMState:
+    (_, heads, width), columns = q.shape, v.shape[2]
+    n = q.new_zeros(sequences, heads, width)
+    return MLSTMState(q.new_zeros(sequences, heads, width, columns), n, q.new_full((sequences, heads), EMPTY))
+
+
+def _by_linear_attention(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor, empty: float,
+    cu_seqlens: Tensor, reverse: bool, eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """:func:`mlstm_compiled` for any device: two gated linear attentions."""
+    before, after, last = stabiliser(log_f.detach(), i.detach(), cu_seqlens, m.detach(), reverse)
     # h does not depend on m, so no gradient has to pass through it.
-    log_decay, weight = log_f + (before - m)[..., None], torch.exp(i - m[..., None])
-    C, n = (None, None) if initial_state is None else (initial_state.C.to(wide), initial_state.n.to(wide)[:, :, None])
-    q, key, one = q.to(wide), k.to(wide) * (weight * k.shape[-1] ** -0.5), i.new_ones(1).expand_as(i)
-    read, C = decayed_attention(q, key, v.to(wide), log_decay, packed.cu_seqlens, C, reverse=reverse)
+    log_decay, weight = (log_f + (before - after))[..., None], torch.exp(i - after)[..., None]
+    key, one = k * (weight * k.shape[-1] ** -0.5), i.new_ones(1, 1, 1).expand(*i.shape, 1)
+    read, C = decayed_attention(q, key, v, log_decay, cu_seqlens, C, reverse=reverse)
     # The normaliser is the memory of a value that is one: a state of a single row.
-    sums, n = decayed_attention(one, one, key, log_decay, packed.cu_seqlens, n, reverse=reverse)
-    divisor = torch.maximum((sums * q).sum(-1, keepdim=True).abs(), torch.exp(-m)[..., None]) + eps
-    return packed.restore((read / divisor).to(v.dtype)), MLSTMState(C, n[:, :, 0], last)
+    sums, n = decayed_attention(one, one, key, log_decay, cu_seqlens, n[:, :, None], reverse=reverse)
+    divisor = torch.maximum((sums * q).sum(-1, keepdim=True).abs(), torch.exp(-after)[..., None]) + eps
+    return read / divisor, C, n[:, :, 0], last
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMState | None, sequences: int) -> None:
@@ -107,41 +126,20 @@ def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMSt
 
 
 def stabiliser(
-    log_f: Tensor, i: Tensor, cu_seqlens: Tensor, start: Tensor | None, reverse: bool
+    log_f: Tensor, i: Tensor, cu_seqlens: Tensor, start: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``m_t = max(log_f_t + m_{t-1}, i_t)``.
+    """``m_t = max(log_f_t + m_{t-1}, i_t)``, as ``F_t + max_{s <= t} (i_s - F_s)`` with F the running sum of log_f.
 
     Args:
         log_f, i: [T, H].
         cu_seqlens: [S + 1].
-        start: [S, H], EMPTY if None.
+        start: [S, H], EMPTY where nothing has been seen.
         reverse: Direction.
 
     Returns:
         m before each token and after it, both [T, H], and after each sequence [S, H]. Before the first token of an
         empty memory it is that after the token: nothing is there to decay.
     """
-    if start is None:
-        start = log_f.new_full((cu_seqlens.numel() - 1, log_f.shape[1]), EMPTY)
-    if not use_kernels(log_f):
-        return _stabiliser_sums(log_f, i, cu_seqlens, start, reverse)
-    from formerkit.kernels.stabiliser import stabilise
-    from formerkit.parallel import run_ranges
-
-    offsets, final = cu_seqlens.to("cpu", torch.int64), torch.empty(start.shape, dtype=log_f.dtype)
-    before, after = torch.empty_like(log_f), torch.empty_like(log_f)
-    tensors = (log_f.contiguous(), i.contiguous(), offsets)
-    run_ranges(
-        stabilise, len(offsets) - 1, *(x.numpy() for x in tensors), reverse, EMPTY,
-        start.detach().to(log_f.dtype).contiguous().numpy(), before.numpy(), after.numpy(), final.numpy(),
-    )  # fmt: skip
-    return before, after, final
-
-
-def _stabiliser_sums(
-    log_f: Tensor, i: Tensor, cu_seqlens: Tensor, start: Tensor, reverse: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The same without a loop, as ``F_t + max_{s <= t} (i_s - F_s)`` with F the running sum of log_f."""
     rows, real = padded_rows(cu_seqlens, reverse)
     # In float64, for the running sum grows with the length while m does not.
     keep = real[..., None].to(torch.float64)

@@ -1,0 +1,99 @@
+"""mLSTM by compiled kernels: two passes around the scan of the memory, and three scans for all gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ
+from formerkit.mixers.layout import lanes, pad_columns
+from formerkit.mixers.linear_scan import Runs, scan
+
+
+def mlstm_compiled(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor, empty: float,
+    cu_seqlens: Tensor, reverse: bool, eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """The matrix memory over packed sequences.
+
+    Args:
+        q, k: [T, H, K]. v: [T, H, V]. i, log_f: [T, H]. All float32, or all float64.
+        C: [S, H, K, V]. n: [S, H, K]. m: [S, H]. The memory before.
+        empty: m of a memory that has seen nothing.
+        cu_seqlens: [S + 1].
+        reverse: Direction.
+        eps: Added to the divisor.
+
+    Returns:
+        h [T, H, V], and C, n, m after each sequence; m without a gradient.
+    """
+    width, columns, register = k.shape[2], v.shape[2], lanes(v.dtype)
+    more_k, more_v = -width % register, -columns % register
+    q, k, n = (pad_columns(x, width + more_k) for x in (q, k, n))
+    v, C = pad_columns(v, columns + more_v), F.pad(C, (0, more_v, 0, more_k)) if more_k or more_v else C
+    h, C, n, m = _MLSTM.apply(q, k, v, i, log_f, C, n, m, width**-0.5, empty, cu_seqlens, reverse, eps)
+    return h[..., :columns], C[:, :, :width, :columns], n[..., :width], m
+
+
+class _MLSTM(torch.autograd.Function):
+    """Rows of keys and values fill whole registers."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor,
+                scale: float, empty: float, cu_seqlens: Tensor, reverse: bool, eps: float
+                ) -> tuple[Tensor, ...]:  # fmt: skip
+        from formerkit.kernels import mlstm as kernels
+        from formerkit.parallel import run_ranges
+
+        q, k, v, i, log_f, C, n, m = (x.detach().contiguous() for x in (q, k, v, i, log_f, C, n, m))
+        runs = Runs(cu_seqlens, reverse)
+        decay, weight, read, after = (torch.empty_like(i) for _ in range(4))
+        key, m_final, n_final = torch.empty_like(k), torch.empty_like(m), torch.empty_like(n)
+        run_ranges(
+            kernels.gate, m.numel(), *_arrays(q, k, i, log_f), scale, runs.offsets(), reverse, empty,
+            *_arrays(m, n, decay, weight, key, read, after, m_final, n_final),
+        )  # fmt: skip
+        h, C_final, _ = scan(q, key, v, decay[..., None], C, runs, DECAY_ADD_READ)
+        h = h.contiguous()
+        run_ranges(kernels.divide, len(h), *_arrays(h, read, after), eps)
+        ctx.save_for_backward(q, key, v, h, decay, weight, read, after, C, n, C_final, n_final)
+        ctx.runs, ctx.eps = runs, eps
+        ctx.mark_non_differentiable(m_final)
+        return h, C_final, n_final, m_final
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gh: Tensor, gC: Tensor, gn: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        from formerkit.kernels import mlstm as kernels
+        from formerkit.parallel import run_ranges
+
+        q, key, v, h, decay, weight, read, m, C, n, C_final, n_final = ctx.saved_tensors
+        (tokens, heads, columns), runs, turned = v.shape, ctx.runs, ctx.runs.turned()
+        # The normaliser is the memory of a value that is one: a last column of v, of its gradient, and of C.
+        gout, ones = v.new_empty(tokens, heads, columns + 1), v.new_ones(tokens, heads, columns + 1)
+        ones[..., :columns] = v
+        run_ranges(kernels.undivide, tokens, *_arrays(gh.contiguous(), h, read, m), ctx.eps, gout.numpy())
+        decays, gmemory = decay[..., None], _with_normaliser(gC, gn)
+        gq, _, _ = scan(gout, ones, key, decays, _with_normaliser(C, n), runs, DECAY_ADD_READ)
+        gkey, gstart, _ = scan(ones, gout, q, decays, gmemory, turned, ADD_READ_DECAY)
+        gv, _, _ = scan(key, q, gout[..., :columns], decays, gC, turned, ADD_READ_DECAY)
+        gkey, gi, glog_f = gkey.contiguous(), torch.empty_like(decay), torch.empty_like(decay)
+        after = (gC * C_final).sum((2, 3)) + (gn * n_final).sum(2)
+        run_ranges(
+            kernels.gate_gradients, after.numel(), *_arrays(q, gq.contiguous(), key, gkey, weight), runs.offsets(),
+            runs.reverse, *_arrays(after, gi, glog_f),
+        )  # fmt: skip
+        gC0, gn0 = gstart[:, :, :-1].transpose(2, 3), gstart[:, :, -1]
+        return gq, gkey, gv, gi, glog_f, gC0, gn0, None, None, None, None, None, None
+
+
+def _arrays(*tensors: Tensor) -> list[Any]:
+    return [x.numpy() for x in tensors]
+
+
+def _with_normaliser(C: Tensor, n: Tensor) -> Tensor:
+    """[S, H, K, V] and [S, H, K] to [S, H, V + 1, K]."""
+    return torch.cat([C.transpose(2, 3), n[:, :, None]], dim=2)
