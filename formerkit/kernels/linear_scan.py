@@ -28,13 +28,14 @@ import numba
 import numpy as np
 
 from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ, READ_DECAY_ADD
-from formerkit.kernels.sequences import buffer_of, row_of
+from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
 from formerkit.kernels.simd import (
     fma,
     full_like,
     lanes_of_block,
     load_block,
     load_or_splat,
+    prefetch,
     splat_block,
     store,
 )
@@ -129,6 +130,17 @@ def _places(t, stride, base):
 
 
 @numba.njit(inline="always")
+def _prefetch(x, places, count):
+    """Ask for ``count`` elements from each of four places on."""
+    line = 64 // x.itemsize
+    for i in range(0, count, line):
+        prefetch(x, places[0] + i)
+        prefetch(x, places[1] + i)
+        prefetch(x, places[2] + i)
+        prefetch(x, places[3] + i)
+
+
+@numba.njit(inline="always")
 def _read(block, state, at, rows, x, x_at):
     """``x^T S``."""
     panel = lanes_of_block(state, block)
@@ -206,6 +218,10 @@ def scan(
             y_row, a_row = t - onward * (order == READ_DECAY_ADD), t - onward * (order != DECAY_ADD_READ)
             if step + 4 <= length:
                 four, y_four, a_four = _four(t, onward), _four(y_row, onward), _four(a_row, onward)
+                later = _four(t + AHEAD * onward, onward)
+                _prefetch(x, _places(later, xt, head * xh), rows)
+                _prefetch(y, _places(later, yt, head * yh), rows)
+                _prefetch(z, _places(later, zt, head * zh + e), panel)
                 _advance_four(
                     block, side, state, at, rows, x, _places(four, xt, head * xh), y, _places(y_four, yt, head * yh),
                     z, _places(y_four, zt, head * zh + e), a, _places(a_four, at_, a_base), am,

@@ -12,86 +12,91 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.sequences import buffer_of, row_of
-from formerkit.kernels.simd import fma, full_like, lanes_of, load, store, total
+from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
+from formerkit.kernels.simd import fma, full_like, lanes_of, load, prefetch, store, total
 
 
 @numba.njit(cache=True, nogil=True)
-def gate(
-    first, last, q, k, i, log_f, scale, offsets, reverse, empty, m_start, n_start,
-    decay, weight, key, read, m, m_final, n_final,
-):  # fmt: skip
-    """Stabilised gates, keys and normaliser of tasks ``first`` to ``last``.
-
-    ``m_t = max(log_f_t + m_{t-1}, i_t)``, ``n_t = decay_t n_{t-1} + key_t``, with ``decay_t = exp(log_f_t + m_{t-1} -
-    m_t)`` and ``key_t = exp(i_t - m_t) scale k_t``.
+def stabilise(first, last, log_f, i, offsets, reverse, empty, start, before, after, final):
+    """``m_t = max(log_f_t + m_{t-1}, i_t)`` of tasks ``first`` to ``last``.
 
     Args:
-        q, k, key: [T, H, K]; the last is written.
-        i, log_f: [T, H].
+        log_f, i, before, after: [T, H]; the last two, m before and after each token, are written.
         offsets: [S + 1] first token of each sequence.
         empty: An m at or below half of this is that of a memory without content, which leaves nothing to decay: the
             first token's m then stands before it too.
-        m_start, m_final: [S, H]. n_start, n_final: [S, H, K].
-        decay, m, read: [T, H], written; ``read`` is n_t . q_t.
-        weight: [T, H], written: what a key was multiplied by.
+        start, final: [S, H].
+    """
+    heads = i.shape[1]
+    for task in range(first, last):
+        sequence, head = task // heads, task % heads
+        m = start[sequence, head]
+        for step in range(offsets[sequence + 1] - offsets[sequence]):
+            t = row_of(offsets, sequence, step, reverse)
+            now = max(log_f[t, head] + m, i[t, head])
+            before[t, head] = now if m <= empty / 2 else m
+            after[t, head] = now
+            m = now
+        final[sequence, head] = m
+
+
+@numba.njit(cache=True, nogil=True)
+def normalise(first, last, q, k, weight, decay, offsets, reverse, start, key, read, final):
+    """Keys and normaliser of tasks ``first`` to ``last``: ``key = weight k``, ``n_t = decay_t n_{t-1} + key_t``.
+
+    Args:
+        q, k, key: [T, H, K]; the last is written.
+        weight, decay, read: [T, H]; ``read``, n_t . q_t, is written.
+        offsets: [S + 1].
+        start, final: [S, H, K], n before and after.
     """
     heads, width = q.shape[1], q.shape[2]
     lanes = lanes_of(q)
     n, at = buffer_of(width // lanes, lanes, q)
+    later = (-AHEAD if reverse else AHEAD) * heads * width
     for task in range(first, last):
         sequence, head = task // heads, task % heads
         for e in range(0, width, lanes):
-            store(n, at + e, load(n_start, task * width + e))
-        before = m_start[sequence, head]
+            store(n, at + e, load(start, task * width + e))
         for step in range(offsets[sequence + 1] - offsets[sequence]):
             t = row_of(offsets, sequence, step, reverse)
-            now = max(log_f[t, head] + before, i[t, head])
-            if before <= empty / 2:
-                before = now
-            keep, add = np.exp(log_f[t, head] + (before - now)), np.exp(i[t, head] - now) * scale
             row = (t * heads + head) * width
             sums = full_like(load(q, row), 0.0)
+            add, keep = full_like(sums, weight[t, head]), full_like(sums, decay[t, head])
             for e in range(0, width, lanes):
-                taken = load(k, row + e)
-                taken = taken * full_like(taken, add)
+                prefetch(q, row + later + e)
+                prefetch(k, row + later + e)
+                taken = load(k, row + e) * add
                 store(key, row + e, taken)
-                sum_e = fma(full_like(taken, keep), load(n, at + e), taken)
-                store(n, at + e, sum_e)
-                sums = fma(sum_e, load(q, row + e), sums)
-            decay[t, head], weight[t, head], read[t, head], m[t, head] = keep, add, total(sums), now
-            before = now
-        m_final[sequence, head] = before
+                value = fma(keep, load(n, at + e), taken)
+                store(n, at + e, value)
+                sums = fma(value, load(q, row + e), sums)
+            read[t, head] = total(sums)
         for e in range(0, width, lanes):
-            store(n_final, task * width + e, load(n, at + e))
-
-
-@numba.njit(inline="always")
-def _divisor(read, m, eps):
-    return max(abs(read), np.exp(-m)) + eps
+            store(final, task * width + e, load(n, at + e))
 
 
 @numba.njit(cache=True, nogil=True)
-def divide(first, last, out, read, m, eps):
-    """Divide ``out`` [T, H, V] of tokens ``first`` to ``last`` by ``max(|read|, exp(-m)) + eps``, in place."""
+def divide(first, last, out, read, least, eps):
+    """Divide ``out`` [T, H, V] of tokens ``first`` to ``last`` by ``max(|read|, least) + eps``, in place."""
     heads, width = out.shape[1], out.shape[2]
     lanes = lanes_of(out)
     for t in range(first, last):
         for head in range(heads):
             row = (t * heads + head) * width
-            share = 1 / _divisor(read[t, head], m[t, head], eps)
+            share = 1 / (max(abs(read[t, head]), least[t, head]) + eps)
             for e in range(0, width, lanes):
                 value = load(out, row + e)
                 store(out, row + e, value * full_like(value, share))
 
 
 @numba.njit(cache=True, nogil=True)
-def undivide(first, last, gh, h, read, m, eps, gout):
+def undivide(first, last, gh, h, read, least, eps, gout):
     """Gradients by the undivided output and by ``read``, of tokens ``first`` to ``last``.
 
     Args:
         gh, h: [T, H, V] gradient of the output, and the output.
-        read, m: [T, H]. eps: As for :func:`divide`.
+        read, least: [T, H]. eps: As for :func:`divide`.
         gout: [T, H, V + 1], written; the last column is the gradient of ``read``.
     """
     heads, width = h.shape[1], h.shape[2]
@@ -99,13 +104,14 @@ def undivide(first, last, gh, h, read, m, eps, gout):
     for t in range(first, last):
         for head in range(heads):
             row, target = (t * heads + head) * width, (t * heads + head) * (width + 1)
-            share = 1 / _divisor(read[t, head], m[t, head], eps)
+            size = abs(read[t, head])
+            share = 1 / (max(size, least[t, head]) + eps)
             dot = full_like(load(h, row), 0.0)
             for e in range(0, width, lanes):
                 g = load(gh, row + e)
                 dot = fma(g, load(h, row + e), dot)
                 store(gout, target + e, g * full_like(g, share))
-            counts = abs(read[t, head]) >= np.exp(-m[t, head])
+            counts = size >= least[t, head]
             gout[t, head, width] = -np.sign(read[t, head]) * total(dot) * share if counts else 0.0
 
 
@@ -125,6 +131,7 @@ def gate_gradients(first, last, q, gq, key, gkey, weight, offsets, reverse, afte
     """
     heads, width = q.shape[1], q.shape[2]
     lanes = lanes_of(q)
+    later = (AHEAD if reverse else -AHEAD) * heads * width
     for task in range(first, last):
         sequence, head = task // heads, task % heads
         # In float64: what cancels here has been summed over the whole sequence.
@@ -134,6 +141,10 @@ def gate_gradients(first, last, q, gq, key, gkey, weight, offsets, reverse, afte
             row = (t * heads + head) * width
             asked = given = full_like(load(q, row), 0.0)
             for e in range(0, width, lanes):
+                prefetch(q, row + later + e)
+                prefetch(gq, row + later + e)
+                prefetch(key, row + later + e)
+                prefetch(gkey, row + later + e)
                 g = load(gkey, row + e)
                 asked = fma(load(q, row + e), load(gq, row + e), asked)
                 given = fma(load(key, row + e), g, given)

@@ -7,6 +7,9 @@ import numpy as np
 
 from formerkit.kernels.simd import aligned_start
 
+AHEAD = 8
+"""How many tokens before their use rows are asked for: heads lie between them, and no hardware guesses such steps."""
+
 
 @numba.njit(inline="always")
 def row_of(offsets, sequence, step, reverse):

@@ -140,6 +140,23 @@ def lanes_of_block(array, block):
 
 
 @intrinsic
+def prefetch(typing_context, array, index):
+    """Ask for the cache line of element ``index``, which may lie outside the array, ahead of its use."""
+
+    def codegen(context, builder, signature, arguments):
+        byte, lane = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.bitcast(_address(context, builder, array, arguments[0], arguments[1], None), byte)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, lane, lane, lane]), "llvm.prefetch.p0"
+        )
+        # To read, into all caches, data.
+        builder.call(function, [address, lane(0), lane(3), lane(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def store(typing_context, array, index, value):
     """Write a register to ``array`` at element ``index``."""
 

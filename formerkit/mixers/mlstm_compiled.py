@@ -50,16 +50,23 @@ class _MLSTM(torch.autograd.Function):
 
         q, k, v, i, log_f, C, n, m = (x.detach().contiguous() for x in (q, k, v, i, log_f, C, n, m))
         runs = Runs(cu_seqlens, reverse)
-        decay, weight, read, after = (torch.empty_like(i) for _ in range(4))
-        key, m_final, n_final = torch.empty_like(k), torch.empty_like(m), torch.empty_like(n)
+        offsets, tasks = runs.offsets(), m.numel()
+        before, after, m_final = torch.empty_like(i), torch.empty_like(i), torch.empty_like(m)
         run_ranges(
-            kernels.gate, m.numel(), *_arrays(q, k, i, log_f), scale, runs.offsets(), reverse, empty,
-            *_arrays(m, n, decay, weight, key, read, after, m_final, n_final),
+            kernels.stabilise, tasks, *_arrays(log_f, i), offsets, reverse, empty, *_arrays(m, before, after, m_final)
+        )
+        decay, weight = (log_f + (before - after)).exp_(), (i - after).exp_().mul_(scale)
+        # What the divisor is at least, in the memory's scale.
+        least = after.neg_().exp_()
+        key, read, n_final = torch.empty_like(k), torch.empty_like(i), torch.empty_like(n)
+        run_ranges(
+            kernels.normalise, tasks, *_arrays(q, k, weight, decay), offsets, reverse,
+            *_arrays(n, key, read, n_final),
         )  # fmt: skip
         h, C_final, _ = scan(q, key, v, decay[..., None], C, runs, DECAY_ADD_READ)
         h = h.contiguous()
-        run_ranges(kernels.divide, len(h), *_arrays(h, read, after), eps)
-        ctx.save_for_backward(q, key, v, h, decay, weight, read, after, C, n, C_final, n_final)
+        run_ranges(kernels.divide, len(h), *_arrays(h, read, least), eps)
+        ctx.save_for_backward(q, key, v, h, decay, weight, read, least, C, n, C_final, n_final)
         ctx.runs, ctx.eps = runs, eps
         ctx.mark_non_differentiable(m_final)
         return h, C_final, n_final, m_final
@@ -70,12 +77,12 @@ class _MLSTM(torch.autograd.Function):
         from formerkit.kernels import mlstm as kernels
         from formerkit.parallel import run_ranges
 
-        q, key, v, h, decay, weight, read, m, C, n, C_final, n_final = ctx.saved_tensors
+        q, key, v, h, decay, weight, read, least, C, n, C_final, n_final = ctx.saved_tensors
         (tokens, heads, columns), runs, turned = v.shape, ctx.runs, ctx.runs.turned()
         # The normaliser is the memory of a value that is one: a last column of v, of its gradient, and of C.
-        gout, ones = v.new_empty(tokens, heads, columns + 1), v.new_ones(tokens, heads, columns + 1)
-        ones[..., :columns] = v
-        run_ranges(kernels.undivide, tokens, *_arrays(gh.contiguous(), h, read, m), ctx.eps, gout.numpy())
+        gout, ones = (v.new_empty(tokens, heads, columns + 1) for _ in range(2))
+        ones[..., :columns], ones[..., columns] = v, 1.0
+        run_ranges(kernels.undivide, tokens, *_arrays(gh.contiguous(), h, read, least), ctx.eps, gout.numpy())
         decays, gmemory = decay[..., None], _with_normaliser(gC, gn)
         gq, _, _ = scan(gout, ones, key, decays, _with_normaliser(C, n), runs, DECAY_ADD_READ)
         gkey, gstart, _ = scan(ones, gout, q, decays, gmemory, turned, ADD_READ_DECAY)
