@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -96,14 +97,25 @@ def sheet(grid: np.ndarray, material: Material) -> Mesh:
 def loft(sections: np.ndarray, material: Material, *, caps: bool = True) -> Mesh:
     """A skin over closed cross-sections ``[stations, points, 3]``, with fans over both ends."""
     sections = np.asarray(sections, dtype=np.float64)
-    following = np.roll(sections, -1, axis=1)
+    stations, points, _ = sections.shape
+    rows = sections.reshape(-1, 3)
+    if caps:
+        rows = np.concatenate([rows, sections[[0, -1]].mean(1)])
+    return _mesh(rows[_skin(stations, points, caps)], material)
+
+
+@lru_cache(maxsize=256)
+def _skin(stations: int, points: int, caps: bool) -> np.ndarray:
+    """``[T, 3]`` rows of a loft's triangles; a scene has hundreds of lofts of a few shapes."""
+    row = np.arange(stations * points).reshape(stations, points)
+    after = np.roll(row, -1, axis=1)
     # Two triangles for each cell between neighbouring stations and points.
-    a, b, c, d = sections[:-1], sections[1:], following[1:], following[:-1]
+    a, b, c, d = row[:-1], row[1:], after[1:], after[:-1]
     faces = [np.stack([a, b, c], axis=2), np.stack([a, c, d], axis=2)]
     if caps:
-        ends, after = sections[[0, -1]], following[[0, -1]]
-        faces.append(np.stack([np.broadcast_to(ends.mean(1, keepdims=True), ends.shape), ends, after], axis=2))
-    return _mesh(np.concatenate([face.reshape(-1, 3, 3) for face in faces]), material)
+        centres = np.repeat(row.size + np.arange(2), points).reshape(2, points)
+        faces.append(np.stack([centres, row[[0, -1]], after[[0, -1]]], axis=2))
+    return np.concatenate([face.reshape(-1, 3) for face in faces])
 
 
 def box(low: ArrayLike, high: ArrayLike, material: Material) -> Mesh:
