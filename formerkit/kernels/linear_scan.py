@@ -27,7 +27,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ, READ_DECAY_ADD
+from formerkit.kernels.orders import ADD_READ_DECAY, CHUNK, DECAY_ADD_READ, READ_DECAY_ADD
 from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
 from formerkit.kernels.simd import (
     fma,
@@ -39,9 +39,6 @@ from formerkit.kernels.simd import (
     splat_block,
     store,
 )
-
-CHUNK = 16
-"""Tokens between two kept states, a multiple of the four that are taken at once."""
 
 
 @numba.njit(inline="always")
@@ -171,7 +168,7 @@ def _decay(block, side, state, at, rows, a, a_at, a_step):
 @numba.njit(cache=True, nogil=True)
 def scan(
     first, last, block, side, x, y, z, a, strides, shape, order, reverse,
-    offsets, chunk_offsets, initial, out, final, kept,
+    offsets, every, chunk_offsets, initial, out, final, kept,
 ):  # fmt: skip
     """Tasks ``first`` to ``last`` of the scan.
 
@@ -182,10 +179,14 @@ def scan(
         strides: Those of token and head of x, y and z, and of token, head and row of a.
         shape: (H, M, L); L is a multiple of the panel.
         order: See the module.
-        offsets: [S + 1] first token of each sequence. chunk_offsets: [S + 1] first kept state of each sequence.
+        offsets: [S + 1] first token of each sequence.
+        every: Tokens between two kept states, a multiple of four. chunk_offsets: [S + 1] first kept state of each
+            sequence.
         initial, final: [S, H, M, L].
         out: [T, H, L].
-        kept: [chunks, H, M, L] state before the first token of each chunk; nothing is kept if it has no rows.
+        kept: [chunks, H, M, L] state before the first token of each chunk of ``every`` tokens; nothing is kept if it
+            has no rows. If the order is ADD_READ_DECAY chunks count from the scan's end, as those of the scan that this
+            one turns do: kept is the state that holds the first token of each but the first and is yet to decay.
     """
     xt, xh, yt, yh, zt, zh, at_, ah, am = strides
     heads, rows, columns = shape
@@ -207,16 +208,19 @@ def scan(
                 _add_outer(block, state, at, rows, y, earliest * yt + head * yh, column)
             o = _read(block, state, at, rows, x, earliest * xt + head * xh)
             store(out, (earliest * heads + head) * columns + e, o)
-            if keeping:
+            if keeping and order == READ_DECAY_ADD:
                 _give(block, state, at, rows, kept, keep_base, columns)
         step, onward = np.intp(order != DECAY_ADD_READ), -1 if reverse else 1
         while step < length:
             t = row_of(offsets, sequence, step, reverse)
-            if keeping and order == DECAY_ADD_READ and step % CHUNK == 0:
-                _give(block, state, at, rows, kept, keep_base + step // CHUNK * keep_step, columns)
+            if keeping and order == DECAY_ADD_READ and step % every == 0:
+                _give(block, state, at, rows, kept, keep_base + step // every * keep_step, columns)
+            if keeping and order == ADD_READ_DECAY and (length - step) % every == 0:
+                _give(block, state, at, rows, kept, keep_base + (length - step) // every * keep_step, columns)
             # The token whose product, and the one whose decay, comes with this token.
             y_row, a_row = t - onward * (order == READ_DECAY_ADD), t - onward * (order != DECAY_ADD_READ)
-            if step + 4 <= length:
+            # Fours must not step over a state that is kept.
+            if step + 4 <= length and (order != ADD_READ_DECAY or not keeping or (length - step) % 4 == 0):
                 four, y_four, a_four = _four(t, onward), _four(y_row, onward), _four(a_row, onward)
                 later = _four(t + AHEAD * onward, onward)
                 _prefetch(x, _places(later, xt, head * xh), rows)
@@ -236,8 +240,8 @@ def scan(
                 )  # fmt: skip
                 store(out, (t * heads + head) * columns + e, o)
                 step += 1
-            if keeping and order != DECAY_ADD_READ and (step - 1) % CHUNK == 0:
-                _give(block, state, at, rows, kept, keep_base + (step - 1) // CHUNK * keep_step, columns)
+            if keeping and order == READ_DECAY_ADD and (step - 1) % every == 0:
+                _give(block, state, at, rows, kept, keep_base + (step - 1) // every * keep_step, columns)
         if order != DECAY_ADD_READ and length > 0:
             # What the last token leaves to those after it.
             _decay(block, side, state, at, rows, a, latest * at_ + a_base, am)

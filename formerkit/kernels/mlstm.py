@@ -116,28 +116,34 @@ def undivide(first, last, gh, h, read, least, eps, gout):
 
 
 @numba.njit(cache=True, nogil=True)
-def gate_gradients(first, last, q, gq, key, gkey, weight, offsets, reverse, after, gi, glog_f):
+def gate_gradients(
+    first, last, q, gq, key, gkey, weight, decay, offsets, reverse, after, every, chunk_offsets, anchors, gi, glog_f
+):
     """Gradients of keys and gates from those of q and of the weighted keys, for tasks ``first`` to ``last``.
 
     With ``P_ts`` what token s's entry in the memory adds to the loss through the output of token t, ``q_t . gq_t`` is
     the sum of P over s, ``key_s . gkey_s`` that over t, and a decay's logarithm touches each P that reaches across it:
-    ``glog_f_t = sum_{s >= t} (q_s . gq_s - key_s . gkey_s)``, in the direction of the scan.
+    ``glog_f_t = sum_{s >= t} (q_s . gq_s - key_s . gkey_s)``, in the direction of the scan. Where memories are short
+    that is a small difference of large sums, so every so many tokens it starts anew from ``decay_t`` times the product
+    of the memory before the token and the gradient of the one after it.
 
     Args:
         q, gq, key, gkey: [T, H, K]; the last is multiplied by ``weight`` in place and so becomes the gradient of k.
-        weight, gi, glog_f: [T, H], the last two written.
+        weight, decay, gi, glog_f: [T, H], the last two written.
         offsets: [S + 1]. reverse: The direction of the forward pass; this one turns it.
         after: [S, H], what the final memory adds to the loss, to first order: memory times gradient.
+        every: Tokens between two anchors. chunk_offsets: [S + 1] first anchor of each sequence.
+        anchors: [chunks, H] said product for the first token of each chunk but a sequence's first.
     """
     heads, width = q.shape[1], q.shape[2]
     lanes = lanes_of(q)
     later = (AHEAD if reverse else -AHEAD) * heads * width
     for task in range(first, last):
         sequence, head = task // heads, task % heads
-        # In float64: what cancels here has been summed over the whole sequence.
+        # In float64, for most of it cancels.
         across = np.float64(after[sequence, head])
-        for step in range(offsets[sequence + 1] - offsets[sequence]):
-            t = row_of(offsets, sequence, step, not reverse)
+        for step in range(offsets[sequence + 1] - offsets[sequence] - 1, -1, -1):
+            t = row_of(offsets, sequence, step, reverse)
             row = (t * heads + head) * width
             asked = given = full_like(load(q, row), 0.0)
             for e in range(0, width, lanes):
@@ -151,4 +157,6 @@ def gate_gradients(first, last, q, gq, key, gkey, weight, offsets, reverse, afte
                 store(gkey, row + e, g * full_like(g, weight[t, head]))
             gi[t, head] = total(given)
             across += np.float64(total(asked)) - np.float64(gi[t, head])
+            if step > 0 and step % every == 0:
+                across = np.float64(decay[t, head]) * np.float64(anchors[chunk_offsets[sequence] + step // every, head])
             glog_f[t, head] = across

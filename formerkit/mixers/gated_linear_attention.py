@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ, READ_DECAY_ADD
+from formerkit.kernels.orders import ADD_READ_DECAY, CHUNK, DECAY_ADD_READ, READ_DECAY_ADD
 from formerkit.mixers.backends import use_kernels, use_library
 from formerkit.mixers.chunked_linear_attention import chunked_linear_attention
 from formerkit.mixers.gpu import fla_linear_attention
@@ -162,14 +162,14 @@ class _Scan(torch.autograd.Function):
         gv, ginitial, _ = scan(k, q, go, decay, gfinal, runs.turned(), turned)
         upright, gupright = initial.transpose(2, 3), gfinal.transpose(2, 3)
         if need_q or (need_decay and not few_keys):
-            gq, _, kept = scan(go, v, k, decay, upright, runs, order, on_columns=True, keep=need_decay)
+            gq, _, kept = scan(go, v, k, decay, upright, runs, order, on_columns=True, keep=CHUNK * need_decay)
         if need_decay and not few_keys:
             gk, gdecay = decay_gradients(q, k, v, go, decay, gupright, kept, runs, ctx.exclusive)
         elif need_k:
             gk, _, _ = scan(v, go, q, decay, gupright, runs.turned(), turned, on_columns=True)
         if need_decay and few_keys:
             # A decay that is one for all does not tell keys from values: they change places.
-            _, _, kept = scan(q, k, v, decay, initial, runs, order, keep=True)
+            _, _, kept = scan(q, k, v, decay, initial, runs, order, keep=CHUNK)
             _, gdecay = decay_gradients(go, v, k, q, decay, gfinal, kept, runs, ctx.exclusive)
         gdecay = None if gdecay is None else gdecay.sum_to_size(decay.shape)
         return gq, gk, gv, gdecay, ginitial, None, None, None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from formerkit.kernels.orders import CHUNK
 from formerkit.mixers.layout import lanes, pad_columns
 from formerkit.mixers.packing import lengths_of, starts_of
 
@@ -49,14 +50,14 @@ def _panels(columns: int, dtype: torch.dtype) -> tuple[int, int]:
 
 
 def scan(x: Tensor, y: Tensor, z: Tensor, decay: Tensor, initial: Tensor, runs: Runs, order: int, *,
-         on_columns: bool = False, keep: bool = False) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+         on_columns: bool = False, keep: int = 0) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """``S_t = a_t * S_{t-1} + y_t z_t^T``, ``o_t = x_t^T S``.
 
     Args:
         x, y: [T, H, M]. z: [T, H, L]. decay: [T, H, M], [T, H, L] if ``on_columns``, or broadcast to it.
         initial: [S, H, M, L].
         order: One of :mod:`formerkit.kernels.orders`.
-        keep: Return states at the start of chunks.
+        keep: Return states at the start of chunks of so many tokens, a multiple of four; none if 0.
 
     Returns:
         o [T, H, L], final states [S, H, M, L], kept states [chunks, H, M, padded L].
@@ -70,7 +71,8 @@ def scan(x: Tensor, y: Tensor, z: Tensor, decay: Tensor, initial: Tensor, runs: 
     on_columns = on_columns and decay.shape[2] > 1
     z, initial = (pad_columns(value, padded) for value in (z, initial))
     decay = pad_columns(decay, padded) if on_columns else decay
-    offsets, chunk_offsets = runs.offsets(), runs.chunk_offsets(kernels.CHUNK)
+    every = keep or CHUNK
+    offsets, chunk_offsets = runs.offsets(), runs.chunk_offsets(every)
     initial = initial.contiguous()
     out, final = z.new_empty(tokens, heads, padded), torch.empty_like(initial)
     kept = z.new_empty(int(chunk_offsets[-1]) if keep else 0, heads, rows, padded)
@@ -79,7 +81,7 @@ def scan(x: Tensor, y: Tensor, z: Tensor, decay: Tensor, initial: Tensor, runs: 
         kernels.scan, (len(offsets) - 1) * heads * panels,
         (0,) * registers, (0,) * (1 + on_columns),
         *(_flat(value) for value in (x, y, z, decay)), (*_steps(x), *_steps(y), *_steps(z), *_steps(decay), decay_step),
-        (heads, rows, padded), order, runs.reverse, offsets, chunk_offsets,
+        (heads, rows, padded), order, runs.reverse, offsets, every, chunk_offsets,
         _flat(initial), _flat(out), _flat(final), kept.flatten(1).numpy(),
     )  # fmt: skip
     return out[..., :columns], final[..., :columns], kept
@@ -97,7 +99,7 @@ def decay_gradients(q: Tensor, k: Tensor, v: Tensor, go: Tensor, decay: Tensor, 
     on_columns = decay.shape[2] > 1
     q, k, gfinal = (pad_columns(value, padded) for value in (q, k, gfinal))
     decay = pad_columns(decay, padded) if on_columns else decay
-    offsets, chunk_offsets = runs.offsets(), runs.chunk_offsets(kernels.CHUNK)
+    offsets, chunk_offsets = runs.offsets(), runs.chunk_offsets(CHUNK)
     gk, gdecay = (q.new_empty(tokens, heads, padded) for _ in range(2))
     run_ranges(
         kernels.gradients, (len(offsets) - 1) * heads * panels,

@@ -12,6 +12,9 @@ from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ
 from formerkit.mixers.layout import lanes, pad_columns
 from formerkit.mixers.linear_scan import Runs, scan
 
+ANCHOR = 256
+"""Tokens over which the forget gate's gradient may be summed before it is computed anew: rounding adds up over them."""
+
 
 def mlstm_compiled(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor, empty: float,
@@ -84,14 +87,15 @@ class _MLSTM(torch.autograd.Function):
         ones[..., :columns], ones[..., columns] = v, 1.0
         run_ranges(kernels.undivide, tokens, *_arrays(gh.contiguous(), h, read, least), ctx.eps, gout.numpy())
         decays, gmemory = decay[..., None], _with_normaliser(gC, gn)
-        gq, _, _ = scan(gout, ones, key, decays, _with_normaliser(C, n), runs, DECAY_ADD_READ)
-        gkey, gstart, _ = scan(ones, gout, q, decays, gmemory, turned, ADD_READ_DECAY)
+        gq, _, memories = scan(gout, ones, key, decays, _with_normaliser(C, n), runs, DECAY_ADD_READ, keep=ANCHOR)
+        gkey, gstart, gradients = scan(ones, gout, q, decays, gmemory, turned, ADD_READ_DECAY, keep=ANCHOR)
         gv, _, _ = scan(key, q, gout[..., :columns], decays, gC, turned, ADD_READ_DECAY)
         gkey, gi, glog_f = gkey.contiguous(), torch.empty_like(decay), torch.empty_like(decay)
         after = (gC * C_final).sum((2, 3)) + (gn * n_final).sum(2)
         run_ranges(
-            kernels.gate_gradients, after.numel(), *_arrays(q, gq.contiguous(), key, gkey, weight), runs.offsets(),
-            runs.reverse, *_arrays(after, gi, glog_f),
+            kernels.gate_gradients, after.numel(), *_arrays(q, gq.contiguous(), key, gkey, weight, decay),
+            runs.offsets(), runs.reverse, after.numpy(), ANCHOR, runs.chunk_offsets(ANCHOR),
+            *_arrays(torch.linalg.vecdot(memories.flatten(2), gradients.flatten(2)), gi, glog_f),
         )  # fmt: skip
         gC0, gn0 = gstart[:, :, :-1].transpose(2, 3), gstart[:, :, -1]
         return gq, gkey, gv, gi, glog_f, gC0, gn0, None, None, None, None, None, None

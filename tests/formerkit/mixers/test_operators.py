@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from formerkit.mixers import mlstm
 from formerkit.mixers.backends import SWITCH
 from tests.formerkit.mixers.operators import BOTH_WAYS, OPERATORS, Case
 from tests.formerkit.mixers.twins import (
@@ -184,3 +185,21 @@ def test_wrong_shapes_and_dtypes_are_refused(name: str) -> None:
         if key in ALL[name].tokens[1:] and key not in ALL[name].gates:
             with pytest.raises(ValueError, match="float64"):
                 ALL[name].function(**case | {key: value.double()})
+
+
+@pytest.mark.parametrize("open_gate", [-6.0, 3.0])
+def test_gradients_of_mlstm_gates_stay_right_over_long_sequences(open_gate: float) -> None:
+    """The forget gate's gradient is a difference of sums over the sequence, all the smaller where it forgets fast."""
+    g = torch.Generator().manual_seed(0)
+    shapes = [(16_000, 2, 16)] * 3 + [(16_000, 2)] * 2
+    q, k, v, i, f = (torch.randn(shape, generator=g) for shape in shapes)
+    inputs = (q.abs(), k.abs(), v, i, f + open_gate)
+    seen = torch.randn(v.shape, generator=g)
+
+    def gradients(dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+        x = [value.to(dtype).requires_grad_() for value in inputs]
+        h, _ = mlstm(*x, cu_seqlens=torch.tensor([0, 1001, 16_000]))
+        return torch.autograd.grad(h, x, seen.to(dtype))
+
+    for low, high in zip(gradients(torch.float32), gradients(torch.float64), strict=True):
+        assert (low - high).abs().max() < 5e-6 * high.abs().max()
