@@ -22,6 +22,8 @@ from pointdet.ops.winograd import conv3x3_relu_of_tiles, fill_tiles
 
 WORTH_IT = 0.8
 """Largest share of busy tiles for which this pays."""
+TILE = 2
+"""Edge of the tiles in which convolutions compute."""
 REACH = 2
 """Quiet tiles around a busy one that are written: the next layer looks no further than a cell past the busy cells that
 this layer's make, and a tile has two."""
@@ -59,7 +61,7 @@ class SparseMap:
         b, y, x = where.unbind(1)
         busy = torch.zeros(shape, dtype=torch.bool)
         busy[b, y, x] = True
-        cells = _quiet_cells(shape, busy_tiles(busy), rows.new_zeros(rows.shape[1]))
+        cells = _quiet_cells(shape, blocks_with(busy, TILE), rows.new_zeros(rows.shape[1]))
         cells[b, y + 1, x + 1] = rows
         return cls(cells, busy, rows.new_zeros(rows.shape[1]), channels)
 
@@ -73,13 +75,8 @@ class SparseMap:
         return everything[..., : self.channels].permute(0, 3, 1, 2)
 
 
-def busy_tiles(busy: Tensor) -> Tensor:
-    """[B, H, W] mask of cells to [B, H / 2, W / 2] of tiles that hold one of them."""
-    return blocks_with(busy, 2)
-
-
 def blocks_with(busy: Tensor, edge: int) -> Tensor:
-    """[B, H, W] to [B, H / edge, W / edge]: blocks that hold a busy cell."""
+    """[B, H, W] mask of cells to [B, H / edge, W / edge] of blocks that hold one of them."""
     b, h, w = busy.shape
     return busy.view(b, h // edge, edge, w // edge, edge).any(4).any(2) if edge > 1 else busy
 
@@ -121,7 +118,7 @@ def conv3x3_relu(x: SparseMap, weight: Tensor, bias: Tensor, stride: int) -> Spa
         return None
     # The padding is zero: where quiet cells are not, cells at the edge of the map differ from those inside.
     busy = grown(F.pad(x.busy, (1, 1, 1, 1), value=bool(x.rest.any())), stride)
-    tiles = busy_tiles(busy)
+    tiles = blocks_with(busy, TILE)
     if float(tiles.float().mean()) > WORTH_IT:
         return None
     channels = weight.shape[0]
@@ -203,5 +200,4 @@ def _enlarge(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
     """Blocks [N, k, k, C] to blocks [N, k u, k u, C'], written to ``out``."""
     (n, k, _, _), (_, channels, u, _) = x.shape, weight.shape
     y = (x.reshape(-1, x.shape[3]) @ weight.permute(0, 2, 3, 1).flatten(1)).view(n, k, k, u, u, channels)
-    blocks = out.view(n, k, u, k, u, channels) if out.is_contiguous() else out.unflatten(1, (k, u)).unflatten(3, (k, u))
-    torch.add(y.transpose(2, 3), bias, out=blocks).relu_()
+    torch.add(y.transpose(2, 3), bias, out=out.unflatten(2, (k, u)).unflatten(1, (k, u))).relu_()
