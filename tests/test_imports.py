@@ -45,7 +45,9 @@ def test_arrows_go_down_only(package: str) -> None:
             assert allowed, f"{path.relative_to(ROOT)} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["pointdet", "formerdata", "formerdata.kitti", "formerkit.mixers", "pointdet.ops"])
+@pytest.mark.parametrize(
+    "package", ["pointdet", "formerdata", "formerdata.kitti", "formerkit.mixers", "pointdet.ops", "graphformers.ops"]
+)
 def test_an_import_stays_light(package: str) -> None:
     heavy = (
         "numba",
@@ -67,9 +69,10 @@ def test_public_names_exist() -> None:
 
     import formerkit.io
     import formerkit.mixers
+    import graphformers.ops
     import pointdet.ops
 
-    for module in (formerkit.io, formerkit.mixers, pointdet.ops, formerdata.kitti):
+    for module in (formerkit.io, formerkit.mixers, pointdet.ops, graphformers.ops, formerdata.kitti):
         assert len(set(module.__all__)) == len(module.__all__)
         for name in module.__all__:
             assert hasattr(module, name), f"{module.__name__}.{name}"
