@@ -169,6 +169,17 @@ def test_the_order_of_nodes_and_edges_does_not_matter(edges, readout, full, seed
     torch.testing.assert_close(other, wanted, rtol=1e-9, atol=1e-9)
 
 
+@torch.no_grad()
+def test_a_graph_is_read_off_the_mean_of_its_nodes() -> None:
+    graphs, model = random_graphs(torch.Generator().manual_seed(0), [4, 3]), model_for(False, "graph", False)
+    inputs = inputs_for(torch.Generator().manual_seed(1), graphs, False)
+    of_nodes = model_for(False, "node", False)
+    of_nodes.head = nn.Identity()
+    nodes = of_nodes(**inputs)
+    means = torch.stack([nodes[:4].mean(0), nodes[4:].mean(0)])
+    torch.testing.assert_close(model(**inputs), model.head(means), rtol=1e-12, atol=1e-12)
+
+
 def test_every_parameter_but_the_last_edges_has_a_gradient() -> None:
     torch.manual_seed(0)
     graphs = random_graphs(torch.Generator().manual_seed(3), [6, 5, 4])
