@@ -48,16 +48,7 @@ def adjacency(edge_index: Tensor, num_nodes: int | tuple[int, int]) -> Adjacency
         ValueError: If edge_index is not [2, E] of integers, or names a node that is not there.
     """
     sources, destinations = (num_nodes, num_nodes) if isinstance(num_nodes, int) else num_nodes
-    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
-        raise ValueError(f"edge_index: expected shape [2, E], got {tuple(edge_index.shape)}")
-    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
-        raise ValueError(f"edge_index: expected integers, got {edge_index.dtype}")
-    for name, row, count in (("sources", edge_index[0], sources), ("destinations", edge_index[1], destinations)):
-        if row.numel() and (int(row.min()) < 0 or int(row.max()) >= count):
-            raise ValueError(
-                f"edge_index: {name} from {int(row.min())} to {int(row.max())}, expected 0 to {count - 1} "
-                f"({count} nodes)"
-            )
+    check_edge_index(edge_index, sources, destinations)
     edge_index = edge_index.long()
     edges_out, starts_out = _sorted(edge_index[0], sources)
     edges_in, starts_in = _sorted(edge_index[1], destinations)
@@ -68,6 +59,20 @@ def adjacency(edge_index: Tensor, num_nodes: int | tuple[int, int]) -> Adjacency
         edges_in, starts_in, edge_index[0][edges_in],
         edges_out, starts_out, edge_index[1][edges_out], places[edges_out],
     )  # fmt: skip
+
+
+def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> None:
+    """Raise the errors of :func:`adjacency`."""
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(f"edge_index: expected shape [2, E], got {tuple(edge_index.shape)}")
+    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
+        raise ValueError(f"edge_index: expected integers, got {edge_index.dtype}")
+    for name, row, count in (("sources", edge_index[0], sources), ("destinations", edge_index[1], destinations)):
+        if row.numel() and (int(row.min()) < 0 or int(row.max()) >= count):
+            raise ValueError(
+                f"edge_index: {name} from {int(row.min())} to {int(row.max())}, expected 0 to {count - 1} "
+                f"({count} nodes)"
+            )
 
 
 def _sorted(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:
