@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kitti", type=Path, default=DATA / "kitti_object")
     parser.add_argument("--frames", nargs="+", default=["000010", "000031", "002335", "002364"])
-    parser.add_argument("--epochs", type=int, default=90)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path("runs/overfit_kitti"))
     arguments = parser.parse_args()
     if not arguments.kitti.is_dir():
