@@ -29,6 +29,11 @@ def _pool(num_threads: int) -> ThreadPoolExecutor:
     return _pools[key]
 
 
+def arrays(*tensors: torch.Tensor) -> list[Any]:
+    """The numpy arrays that share the tensors' memory, for kernels."""
+    return [x.numpy() for x in tensors]
+
+
 def run_ranges(kernel: Callable[..., Any], total: int, *args: Any, min_rows: int = 1) -> None:
     """Call ``kernel(start, stop, *args)`` on ranges that cover ``0 .. total``, one a thread.
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ
 from formerkit.mixers.layout import lanes, pad_columns
 from formerkit.mixers.linear_scan import Runs, scan
+from formerkit.parallel import arrays, run_ranges
 
 ANCHOR = 256
 """Tokens over which the forget gate's gradient may be summed before it is computed anew: rounding adds up over them."""
@@ -49,26 +50,25 @@ class _MLSTM(torch.autograd.Function):
                 scale: float, empty: float, cu_seqlens: Tensor, reverse: bool, eps: float
                 ) -> tuple[Tensor, ...]:  # fmt: skip
         from formerkit.kernels import mlstm as kernels
-        from formerkit.parallel import run_ranges
 
         q, k, v, i, log_f, C, n, m = (x.detach().contiguous() for x in (q, k, v, i, log_f, C, n, m))
         runs = Runs(cu_seqlens, reverse)
         offsets, tasks = runs.offsets(), m.numel()
         before, after, m_final = torch.empty_like(i), torch.empty_like(i), torch.empty_like(m)
         run_ranges(
-            kernels.stabilise, tasks, *_arrays(log_f, i), offsets, reverse, empty, *_arrays(m, before, after, m_final)
+            kernels.stabilise, tasks, *arrays(log_f, i), offsets, reverse, empty, *arrays(m, before, after, m_final)
         )
         decay, weight = (log_f + (before - after)).exp_(), (i - after).exp_().mul_(scale)
         # What the divisor is at least, in the memory's scale.
         least = after.neg_().exp_()
         key, read, n_final = torch.empty_like(k), torch.empty_like(i), torch.empty_like(n)
         run_ranges(
-            kernels.normalise, tasks, *_arrays(q, k, weight, decay), offsets, reverse,
-            *_arrays(n, key, read, n_final),
+            kernels.normalise, tasks, *arrays(q, k, weight, decay), offsets, reverse,
+            *arrays(n, key, read, n_final),
         )  # fmt: skip
         h, C_final, _ = scan(q, key, v, decay[..., None], C, runs, DECAY_ADD_READ)
         h = h.contiguous()
-        run_ranges(kernels.divide, len(h), *_arrays(h, read, least), eps)
+        run_ranges(kernels.divide, len(h), *arrays(h, read, least), eps)
         ctx.save_for_backward(q, key, v, h, decay, weight, read, least, C, n, C_final, n_final)
         ctx.runs, ctx.eps = runs, eps
         ctx.mark_non_differentiable(m_final)
@@ -78,14 +78,13 @@ class _MLSTM(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gh: Tensor, gC: Tensor, gn: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         from formerkit.kernels import mlstm as kernels
-        from formerkit.parallel import run_ranges
 
         q, key, v, h, decay, weight, read, least, C, n, C_final, n_final = ctx.saved_tensors
         (tokens, heads, columns), runs, turned = v.shape, ctx.runs, ctx.runs.turned()
         # The normaliser is the memory of a value that is one: a last column of v, of its gradient, and of C.
         gout, ones = (v.new_empty(tokens, heads, columns + 1) for _ in range(2))
         ones[..., :columns], ones[..., columns] = v, 1.0
-        run_ranges(kernels.undivide, tokens, *_arrays(gh.contiguous(), h, read, least), ctx.eps, gout.numpy())
+        run_ranges(kernels.undivide, tokens, *arrays(gh.contiguous(), h, read, least), ctx.eps, gout.numpy())
         decays, gmemory = decay[..., None], _with_normaliser(gC, gn)
         gq, _, memories = scan(gout, ones, key, decays, _with_normaliser(C, n), runs, DECAY_ADD_READ, keep=ANCHOR)
         gkey, gstart, gradients = scan(ones, gout, q, decays, gmemory, turned, ADD_READ_DECAY, keep=ANCHOR)
@@ -93,16 +92,12 @@ class _MLSTM(torch.autograd.Function):
         gkey, gi, glog_f = gkey.contiguous(), torch.empty_like(decay), torch.empty_like(decay)
         after = (gC * C_final).sum((2, 3)) + (gn * n_final).sum(2)
         run_ranges(
-            kernels.gate_gradients, after.numel(), *_arrays(q, gq.contiguous(), key, gkey, weight, decay),
+            kernels.gate_gradients, after.numel(), *arrays(q, gq.contiguous(), key, gkey, weight, decay),
             runs.offsets(), runs.reverse, after.numpy(), ANCHOR, runs.chunk_offsets(ANCHOR),
-            *_arrays(torch.linalg.vecdot(memories.flatten(2), gradients.flatten(2)), gi, glog_f),
+            *arrays(torch.linalg.vecdot(memories.flatten(2), gradients.flatten(2)), gi, glog_f),
         )  # fmt: skip
         gC0, gn0 = gstart[:, :, :-1].transpose(2, 3), gstart[:, :, -1]
         return gq, gkey, gv, gi, glog_f, gC0, gn0, None, None, None, None, None, None
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [x.numpy() for x in tensors]
 
 
 def _with_normaliser(C: Tensor, n: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from graphformers.ops.adjacency import check_edge_index
+from graphformers.ops.batches import check_sorted, graph_counts
+
 Normalization = Literal["sym", "rw", "none"]
 ELEMENTS_AT_ONCE = 1 << 24
 """Most entries of the dense Laplacians that are decomposed together: 128 MB."""
@@ -47,8 +50,6 @@ def laplacian_eigenvectors(
     Raises:
         ValueError: On edges that name absent nodes or leave their graph, a batch that is not sorted, or k below 1.
     """
-    from graphformers.ops.adjacency import check_edge_index
-
     check_edge_index(edge_index, num_nodes, num_nodes)
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
@@ -58,7 +59,8 @@ def laplacian_eigenvectors(
         batch, num_graphs = torch.zeros(num_nodes, dtype=torch.int64, device=edge_index.device), num_graphs or 1
     if num_graphs is None:
         num_graphs = int(batch.max()) + 1 if len(batch) else 0
-    sizes = _sizes(batch, num_graphs)
+    check_sorted(batch)
+    sizes = graph_counts(batch, num_graphs)
     starts = torch.cumsum(sizes, 0) - sizes
     edge_index = edge_index.long()
     graph = batch[edge_index[0]]
@@ -85,12 +87,6 @@ def laplacian_eigenvectors(
             vectors[rows, :count] = found[:, :, first : first + count].flatten(0, 1).float()
             values[some, :count] = ordered[:, first : first + count].float()
     return vectors, values
-
-
-def _sizes(batch: Tensor, num_graphs: int) -> Tensor:
-    if bool((batch[1:] < batch[:-1]).any()):
-        raise ValueError("batch: expected the nodes of each graph to lie together, in the order of the graphs")
-    return torch.bincount(batch, minlength=num_graphs)
 
 
 def _edges_of(graphs: Tensor, starts: Tensor, by_graph: Tensor) -> Tensor:

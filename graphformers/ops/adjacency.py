@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from formerkit.mixers.packing import starts_of
+
 
 @dataclass(frozen=True)
 class Adjacency:
@@ -77,8 +79,7 @@ def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> Non
 
 def _sorted(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The stable order of ``keys``, and where each key's run begins."""
-    starts = torch.zeros(count + 1, dtype=torch.int64, device=keys.device)
-    torch.cumsum(torch.bincount(keys, minlength=count), 0, out=starts[1:])
+    starts = starts_of(torch.bincount(keys, minlength=count))
     if keys.device.type != "cpu":
         return torch.argsort(keys, stable=True), starts
     from graphformers.ops import edge_attention_kernels as kernels

@@ -6,6 +6,12 @@ import torch
 from torch import Tensor
 
 
+def check_sorted(batch: Tensor) -> None:
+    """Raise ValueError unless the nodes of each graph lie together, in the order of the graphs."""
+    if bool((batch[1:] < batch[:-1]).any()):
+        raise ValueError("batch: expected the nodes of each graph to lie together, in the order of the graphs")
+
+
 def graph_counts(batch: Tensor, num_graphs: int) -> Tensor:
     """[G] nodes of each graph; ``batch`` is [N], the graph of each node."""
     return torch.bincount(batch, minlength=num_graphs)
@@ -23,8 +29,7 @@ def complete_edges(batch: Tensor, num_graphs: int) -> Tensor:
     Raises:
         ValueError: If batch is not sorted.
     """
-    if bool((batch[1:] < batch[:-1]).any()):
-        raise ValueError("batch: expected the nodes of each graph to lie together, in the order of the graphs")
+    check_sorted(batch)
     counts = graph_counts(batch, num_graphs)
     starts = torch.cumsum(counts, 0) - counts
     size = counts[batch]  # of each node's graph

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.layout import compute_dtype
+from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
 
 
@@ -126,7 +127,6 @@ class _EdgeAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, gate: Tensor | None, bias: Tensor | None, graph: Adjacency,
                 clamp: float, eps: float, scale: float) -> tuple[Tensor, Tensor]:  # fmt: skip
-        from formerkit.parallel import run_ranges
         from graphformers.ops import edge_attention_kernels as kernels
 
         q, k, v = (x.detach().contiguous() for x in (q, k, v))
@@ -135,14 +135,16 @@ class _EdgeAttention(torch.autograd.Function):
         biases = q.new_empty(0, heads) if bias is None else bias.detach().contiguous()
         scores, largest = q.new_empty(edges, heads), q.new_zeros(q.shape[:2])
         out, products = v.new_zeros(len(q), *v.shape[1:]), q.new_empty(gates.shape)
-        by_destination = _arrays(graph.starts_in, graph.edges_in, graph.sources_in)
+        by_destination = arrays(graph.starts_in, graph.edges_in, graph.sources_in)
         run_ranges(
-            kernels.forward, len(q), *by_destination, *_arrays(q, k, v, gates, biases), scale, clamp, eps,
-            *_arrays(scores, largest, out), min_rows=64,
+            kernels.forward, len(q), *by_destination, *arrays(q, k, v, gates, biases), scale, clamp, eps,
+            *arrays(scores, largest, out), min_rows=64,
         )  # fmt: skip
         if gate is not None:
-            arrays = _arrays(*graph.edge_index, q, k, gates)
-            run_ranges(kernels.gated_products, edges, *arrays, scale, products.numpy(), min_rows=256)
+            run_ranges(
+                kernels.gated_products, edges, *arrays(*graph.edge_index, q, k, gates), scale, products.numpy(),
+                min_rows=256,
+            )  # fmt: skip
         ctx.save_for_backward(q, k, v, gates, scores, largest, out)
         ctx.graph, ctx.clamp, ctx.scale, ctx.gated, ctx.biased = graph, clamp, scale, gate is not None, bias is not None
         return out, products
@@ -150,29 +152,24 @@ class _EdgeAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gout: Tensor, gproducts: Tensor) -> tuple[Tensor | None, ...]:
-        from formerkit.parallel import run_ranges
         from graphformers.ops import edge_attention_kernels as kernels
 
         q, k, v, gate, scores, largest, out = ctx.saved_tensors
         graph, gout, gproducts = ctx.graph, gout.contiguous(), gproducts.contiguous()
         shares, ggate = scores.new_empty(len(scores), 2, scores.shape[1]), torch.empty_like(gate)
         gq, gk, gv = (torch.zeros_like(x) for x in (q, k, v))
-        by_destination = _arrays(graph.starts_in, graph.edges_in, graph.sources_in)
-        by_source = _arrays(graph.starts_out, graph.edges_out, graph.destinations_out, graph.places_out)
+        by_destination = arrays(graph.starts_in, graph.edges_in, graph.sources_in)
+        by_source = arrays(graph.starts_out, graph.edges_out, graph.destinations_out, graph.places_out)
         run_ranges(
-            kernels.gradients_of_destinations, len(q), *by_destination, *_arrays(q, k, v, gate), ctx.scale, ctx.clamp,
-            *_arrays(scores, largest, out, gout, gproducts, shares, gq, ggate), min_rows=64,
+            kernels.gradients_of_destinations, len(q), *by_destination, *arrays(q, k, v, gate), ctx.scale, ctx.clamp,
+            *arrays(scores, largest, out, gout, gproducts, shares, gq, ggate), min_rows=64,
         )  # fmt: skip
         run_ranges(
-            kernels.gradients_of_sources, len(k), *by_source, *_arrays(q, gate), ctx.scale,
-            *_arrays(gout, gproducts, shares, gk, gv), min_rows=64,
+            kernels.gradients_of_sources, len(k), *by_source, *arrays(q, gate), ctx.scale,
+            *arrays(gout, gproducts, shares, gk, gv), min_rows=64,
         )  # fmt: skip
         gbias = None
         if ctx.biased:
             gbias = torch.empty_like(scores)
             gbias[graph.edges_in] = shares[:, 1]
         return gq, gk, gv, ggate if ctx.gated else None, gbias, None, None, None, None
-
-
-def _arrays(*tensors: Tensor) -> list[Any]:
-    return [x.numpy() for x in tensors]
