@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.timing import machine, medians, print_table
+from benchmarks.timing import both_ways, forward, machine, medians, print_table
 from formerkit.memory import keep_freed_memory
 from formerkit.parallel import run_ranges
 from graphformers.ops import Adjacency, adjacency, edge_attention
@@ -66,22 +66,6 @@ def through_pyg(q: Tensor, k: Tensor, v: Tensor, edge_index: Tensor) -> Tensor:
     return scatter(w[..., None] * v[source], destination, 0, dim_size=len(q), reduce="sum")
 
 
-def both_ways(call: Callable[[], Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], object]:
-    def run() -> None:
-        y = call()
-        torch.autograd.grad(y, inputs, torch.ones_like(y))
-
-    return run
-
-
-def without_gradients(call: Callable[[], Tensor]) -> Callable[[], object]:
-    def run() -> None:
-        with torch.no_grad():
-            call()
-
-    return run
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=100_000)
@@ -94,15 +78,15 @@ def main() -> None:
     edge_index = torch.randint(0, arguments.nodes, (2, arguments.edges))
     inputs = tuple(torch.randn(arguments.nodes, HEADS, CHANNELS, requires_grad=True) for _ in range(3))
     graph = adjacency(edge_index, arguments.nodes)
-    forms: dict[str, Callable[[], Tensor]] = {"ours": lambda: edge_attention(*inputs, graph)[0]}
+    forms: dict[str, Callable[..., Tensor]] = {"ours": lambda *x: edge_attention(*x, graph)[0]}
     try:
         import torch_geometric
 
-        forms[f"PyG {torch_geometric.__version__}, softmax and scatter"] = lambda: through_pyg(*inputs, edge_index)
+        forms[f"PyG {torch_geometric.__version__}, softmax and scatter"] = lambda *x: through_pyg(*x, edge_index)
     except ImportError:
         print("torch_geometric is not installed: pip install torch-geometric")
     title = f"{arguments.edges:,} edges, {arguments.nodes:,} nodes, {HEADS} x {CHANNELS}"
-    calls = {name: without_gradients(form) for name, form in forms.items()}
+    calls = {name: forward(form, inputs) for name, form in forms.items()}
     calls["a bare loop (numba)"] = lambda: bare_loop(*inputs, graph)
     calls["sorting the edges"] = lambda: adjacency(edge_index, arguments.nodes)
     print_table(f"{title}, forward", medians(calls, runs=arguments.runs), "ours")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.timing import machine, medians, print_table
+from benchmarks.timing import both_ways, forward, machine, medians, print_table
 from formerkit.memory import keep_freed_memory
 from formerkit.mixers import gated_linear_attention, mlstm, retention, selective_scan, ssd, ttt_linear, wkv6
 from formerkit.mixers.retention import retention_decays
@@ -87,22 +87,6 @@ SOFTMAX = "softmax attention (torch)"
 def softmax(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-
-def forward(function: Callable[..., Tensor], inputs: Inputs) -> Callable[[], object]:
-    def call() -> None:
-        with torch.no_grad():
-            function(*inputs)
-
-    return call
-
-
-def both_ways(function: Callable[..., Tensor], inputs: Inputs) -> Callable[[], object]:
-    def call() -> None:
-        y = function(*inputs)
-        torch.autograd.grad(y, inputs, torch.ones_like(y), allow_unused=True)
-
-    return call
 
 
 def on_copies(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 
 def medians(contenders: Mapping[str, Callable[[], object]], runs: int = 11, warm_up: int = 2) -> dict[str, float]:
@@ -23,6 +24,26 @@ def medians(contenders: Mapping[str, Callable[[], object]], runs: int = 11, warm
             if turn >= warm_up:
                 seconds[name].append(time.perf_counter() - begin)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def forward(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], object]:
+    """A call without gradients."""
+
+    def call() -> None:
+        with torch.no_grad():
+            function(*inputs)
+
+    return call
+
+
+def both_ways(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], object]:
+    """A call and the gradients of all inputs; some may have no part in it."""
+
+    def call() -> None:
+        y = function(*inputs)
+        torch.autograd.grad(y, inputs, torch.ones_like(y), allow_unused=True)
+
+    return call
 
 
 def machine() -> str:
