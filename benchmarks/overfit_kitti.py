@@ -29,7 +29,7 @@ from formerkit.seeds import generator
 from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.settings import OneCycleTraining
 from pointdet.inference import detect, score
 from pointdet.metrics.kitti import evaluate
 from pointdet.models.lion import LION, BackboneSettings
@@ -77,12 +77,13 @@ def main() -> None:
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.momentum = 0.1
     samples = [read_sample(arguments.kitti, frame, model) for frame in arguments.frames]
-    settings = TrainingSettings(epochs=arguments.epochs, batch_size=1, accumulate=1, warm_share=0.2, validate_every=0)
+    settings = OneCycleTraining(epochs=arguments.epochs, batch_size=1, accumulate=1, warm_share=0.2, validate_every=0)
     fabric = make_fabric(settings)
     wrapped, optimizer = fabric.setup(model, adam(model, weight_decay=0.0))
     none = Hooks(validate=lambda step: None, save=lambda step: None)
     fit(
-        fabric, wrapped, optimizer, batches(samples, settings.epochs), settings, None, none,
+        fabric, wrapped, optimizer, batches(samples, settings.epochs), settings,
+        settings.schedule(settings.epochs * len(samples)), None, none,
         seed=0, start_step=0, steps_per_epoch=len(samples),
     )  # fmt: skip
     print(score(model, [collate([sample]) for sample in samples], model.class_names, arguments.output).table())

@@ -17,7 +17,7 @@ from formerkit.io import CheckpointError
 from formerkit.training.checkpoint import save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.settings import OneCycleTraining
 from pointdet.inference import detect, score
 from pointdet.metrics.kitti import KittiResult
 from pointdet.visualize import draw_detections
@@ -49,7 +49,7 @@ class Record:
     model: LION
     optimizer: torch.optim.Optimizer
     val_set: KittiDataset
-    settings: TrainingSettings
+    settings: OneCycleTraining
     run: Run | None
     header: dict[str, Any]
     source: str

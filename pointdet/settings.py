@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from formerdata.kitti.augment import Augmentations
 
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.settings import OneCycleTraining
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -55,10 +55,10 @@ def build(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", type=str, default="auto", help="auto, false, or a checkpoint's folder")
     parser.add_class_arguments(DataSettings, "data")
     parser.add_class_arguments(LION, "model", skip={"class_names", "point_cloud_range"})
-    parser.add_class_arguments(TrainingSettings, "training")
+    parser.add_class_arguments(OneCycleTraining, "training")
 
 
-def instantiate(config: Namespace) -> tuple[DataSettings, TrainingSettings, dict[str, Any]]:
+def instantiate(config: Namespace) -> tuple[DataSettings, OneCycleTraining, dict[str, Any]]:
     """Settings of data and training from the parsed configuration, and the model's arguments."""
     from jsonargparse import ArgumentParser
 
@@ -67,7 +67,7 @@ def instantiate(config: Namespace) -> tuple[DataSettings, TrainingSettings, dict
     parser = ArgumentParser()
     parser.add_class_arguments(DataSettings, "data", instantiate=True)
     parser.add_class_arguments(LION, "model", skip={"class_names", "point_cloud_range"}, instantiate=False)
-    parser.add_class_arguments(TrainingSettings, "training", instantiate=True)
+    parser.add_class_arguments(OneCycleTraining, "training", instantiate=True)
     wanted = config.clone()
     for key in ("seed", "output", "resume", "config"):
         wanted.pop(key, None)
@@ -93,7 +93,7 @@ def model_from_config(config: dict[str, Any]) -> LION:
     return LION(**vars(parser.instantiate(parsed).model))
 
 
-def _resolved(settings: TrainingSettings) -> TrainingSettings:
+def _resolved(settings: OneCycleTraining) -> OneCycleTraining:
     """``auto`` precision made definite."""
     if settings.precision != "auto":
         return settings

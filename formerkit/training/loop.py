@@ -13,10 +13,9 @@ from torch import nn
 
 from formerkit.io import FormerkitError
 from formerkit.seeds import torch_seed
-from formerkit.training.optim import set_cycle
 from formerkit.training.progress import Progress
 from formerkit.training.run import Run
-from formerkit.training.schedule import one_cycle
+from formerkit.training.schedule import Schedule
 from formerkit.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ class Hooks:
     """What the loop calls; each gets the number of steps done.
 
     Attributes:
-        validate: Score the model.
+        validate: Score the model; what it returns, if anything, is told to the schedule (the higher the better).
         save: Write a checkpoint.
     """
 
-    validate: Callable[[int], None]
+    validate: Callable[[int], float | None]
     save: Callable[[int], None]
 
 
@@ -46,6 +45,7 @@ def fit(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Any],
     settings: TrainingSettings,
+    schedule: Schedule,
     run: Run | None,
     hooks: Hooks,
     *,
@@ -59,6 +59,7 @@ def fit(
         fabric: Devices, precision, strategy; ``model`` and ``optimizer`` have been set up by it.
         model: Returns its losses, the total under ``"loss"``, when called with a batch.
         batches: Goes on where ``start_step`` begins.
+        schedule: Sets the learning rate; may end the training before its last epoch.
         run: Metrics go here (None for all processes but the first).
         seed: Of dropout and the like: a step's draws depend on (seed, step, process) alone.
 
@@ -66,11 +67,13 @@ def fit(
         NonFiniteLossError: After ``max_bad_steps`` bad steps in a row.
     """
     total, bad, stream = settings.epochs * steps_per_epoch, 0, iter(batches)
+    if start_step == total or schedule.finished:  # a run that had ended
+        hooks.validate(start_step)
+        return
     model.train()
     with Progress(total, start_step, enabled=fabric.is_global_zero) as progress:
         for step in range(start_step, total):
-            lr, momentum = one_cycle(step, total, max_lr=settings.max_lr, warm_share=settings.warm_share)
-            set_cycle(optimizer, lr, momentum)
+            lr = schedule.set(optimizer, step)
             begin, waited = time.perf_counter(), 0.0
             statistics = [buffer.clone() for buffer in model.buffers()]
             losses: dict[str, float] = {}
@@ -106,15 +109,20 @@ def fit(
             last = done == total
             try:
                 if last or (settings.validate_every and done % (settings.validate_every * steps_per_epoch) == 0):
-                    hooks.validate(done)
+                    _observe(schedule, hooks.validate(done))
                     model.train()
             finally:
                 # After the validation, so that the checkpoint knows the best score; but a validation that fails costs
                 # no steps.
-                if last or (done % settings.checkpoint_every == 0 and bad == 0):
+                if last or schedule.finished or (done % settings.checkpoint_every == 0 and bad == 0):
                     hooks.save(done)
-    if start_step == total:
-        hooks.validate(total)
+            if schedule.finished:
+                break
+
+
+def _observe(schedule: Schedule, score: float | None) -> None:
+    if score is not None:
+        schedule.observe(score)
 
 
 def _frame_ids(batch: Any) -> str:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from formerkit.io import ConfigError
+
+if TYPE_CHECKING:
+    from formerkit.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a model is trained; the defaults are the published KITTI recipe.
+    """How a model is trained, whatever sets its learning rate.
 
     Attributes:
         epochs: Passes over the training samples.
         batch_size: Samples of one forward pass of one process.
         accumulate: Forward passes of a process before an optimiser step.
-        max_lr: Peak of the one-cycle learning rate.
-        warm_share: Share of the steps in which it climbs.
         weight_decay: Decoupled, on all parameters but those that a module spares.
         clip_norm: Gradients are scaled down to this norm.
         precision: Lightning Fabric's name; ``auto`` is ``bf16-mixed`` where the processor multiplies bfloat16 natively,
@@ -31,20 +32,18 @@ class TrainingSettings:
         max_bad_steps: Steps with a loss that is not finite, in a row, after which training stops; each is left out.
     """
 
-    epochs: int = 80
-    batch_size: int = 2
-    accumulate: int = 8
-    max_lr: float = 3e-3
-    warm_share: float = 0.4
-    weight_decay: float = 0.01
-    clip_norm: float = 10.0
+    epochs: int = 100
+    batch_size: int = 32
+    accumulate: int = 1
+    weight_decay: float = 0.0
+    clip_norm: float = math.inf
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: str = "auto"
     devices: int | str = "auto"
     num_nodes: int = 1
     strategy: str = "auto"
     num_workers: int = 2
-    validate_every: int = 5
+    validate_every: int = 1
     checkpoint_every: int = 100
     log_every: int = 10
     max_bad_steps: int = 3
@@ -58,9 +57,43 @@ class TrainingSettings:
         for name in ("num_workers", "validate_every", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"training.{name}: expected at least 0, got {getattr(self, name)}")
-        if not 0 < self.max_lr < math.inf:
-            raise ConfigError(f"training.max_lr: expected a finite number above 0, got {self.max_lr}")
         if not self.clip_norm > 0:
             raise ConfigError(f"training.clip_norm: expected a number above 0 (.inf for none), got {self.clip_norm}")
+
+
+@dataclass(frozen=True)
+class OneCycleTraining(TrainingSettings):
+    """Training with a one-cycle learning rate; the defaults are the published KITTI recipe.
+
+    Attributes:
+        max_lr: Peak of the learning rate.
+        warm_share: Share of the steps in which it climbs.
+    """
+
+    epochs: int = 80
+    batch_size: int = 2
+    accumulate: int = 8
+    weight_decay: float = 0.01
+    clip_norm: float = 10.0
+    validate_every: int = 5
+    max_lr: float = 3e-3
+    warm_share: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Raise :class:`~formerkit.io.ConfigError` for values that no training can have."""
+        super().__post_init__()
+        check_rate("max_lr", self.max_lr)
         if not 0 <= self.warm_share <= 1:
             raise ConfigError(f"training.warm_share: expected a number in 0..1, got {self.warm_share}")
+
+    def schedule(self, total: int) -> Schedule:
+        """The learning rate over ``total`` steps."""
+        from formerkit.training.schedule import OneCycle
+
+        return OneCycle(total, self.max_lr, self.warm_share)
+
+
+def check_rate(name: str, value: float) -> None:
+    """Raise :class:`~formerkit.io.ConfigError` unless ``value`` can be a learning rate."""
+    if not 0 < value < math.inf:
+        raise ConfigError(f"training.{name}: expected a finite number above 0, got {value}")

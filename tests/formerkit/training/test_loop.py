@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,8 +24,8 @@ from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, NonFiniteLossError, fit
 from formerkit.training.optim import adam, set_cycle
 from formerkit.training.run import Run
-from formerkit.training.schedule import one_cycle
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.schedule import Plateau, Schedule, one_cycle
+from formerkit.training.settings import OneCycleTraining
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -125,20 +126,23 @@ class Fragile(nn.Module):
 def run_fragile(
     folder: Path,
     values: list[float],
-    validate: Callable[[int], None] = lambda step: None,
+    validate: Callable[[int], float | None] = lambda step: None,
     save: Callable[[int], None] = lambda step: None,
+    schedule: Schedule | None = None,
+    start_step: int = 0,
     **options: Any,
 ) -> Fragile:
     options = {"epochs": 1, "accumulate": 1, "checkpoint_every": 1, "validate_every": 0, "max_bad_steps": 2, **options}
-    settings = TrainingSettings(batch_size=1, accelerator="cpu", devices=1, log_every=1, **options)
+    settings = OneCycleTraining(batch_size=1, accelerator="cpu", devices=1, log_every=1, **options)
     model = Fragile()
     fabric = make_fabric(settings)
     wrapped, optimizer = fabric.setup(model, adam(model))
+    steps = len(values) // settings.accumulate
     with Run(folder) as run:
         fit(
-            fabric, wrapped, optimizer, [FrozenBatch(value) for value in values], settings, run,
-            Hooks(validate, save), seed=0, start_step=0,
-            steps_per_epoch=len(values) // settings.accumulate // settings.epochs,
+            fabric, wrapped, optimizer, [FrozenBatch(value) for value in values], settings,
+            schedule or settings.schedule(steps), run, Hooks(validate, save),
+            seed=0, start_step=start_step, steps_per_epoch=steps // settings.epochs,
         )  # fmt: skip
     return model
 
@@ -192,6 +196,20 @@ def test_a_validation_that_fails_costs_no_weights(tmp_path: Path) -> None:
     assert saved == [3]
 
 
+def test_a_schedule_that_has_finished_ends_the_run_and_a_resumed_one_only_validates(tmp_path: Path) -> None:
+    """Each validation brings the same score: with patience 0 the second one lowers the rate, here below its least."""
+    schedule, saved = Plateau(0.1, 0.5, patience=0, min_lr=0.1), []
+    options = {"epochs": 6, "validate_every": 1, "checkpoint_every": 100}
+    run_fragile(tmp_path, [1.0] * 6, lambda step: 1.0, saved.append, schedule, **options)
+    assert saved == [2]
+    table = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    assert [float(value) for _, name, value in table if name == "lr"] == [0.1, 0.1]
+    again, validated = Plateau(0.1, 0.5, patience=0, min_lr=0.1), []
+    again.restore(json.loads(json.dumps(schedule.state())))
+    run_fragile(tmp_path, [1.0] * 6, validated.append, saved.append, again, start_step=2, **options)
+    assert (validated, saved) == ([2], [2])
+
+
 class Rows(nn.Module):
     """Mean squared error on rows: accumulated parts and one large batch have the same gradient."""
 
@@ -204,7 +222,7 @@ class Rows(nn.Module):
         return {"loss": 30 * (self.layer(rows) - rows.flip(1)).square().mean()}
 
 
-def _twin(rows: list[torch.Tensor], settings: TrainingSettings) -> tuple[Rows, list[float]]:
+def _twin(rows: list[torch.Tensor], settings: OneCycleTraining) -> tuple[Rows, list[float]]:
     """The same training, written out in plain PyTorch; and the gradients' norms before clipping."""
     model, norms = Rows(), []
     optimizer = adam(model)
@@ -220,7 +238,7 @@ def _twin(rows: list[torch.Tensor], settings: TrainingSettings) -> tuple[Rows, l
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> None:
     rows = [torch.randn(8, 3, generator=torch.Generator().manual_seed(i)) for i in range(10)]
-    settings = TrainingSettings(
+    settings = OneCycleTraining(
         epochs=2, accumulate=accumulate, accelerator="cpu", devices=1, max_lr=0.1, clip_norm=40.0, log_every=1
     )
     model, fabric = Rows(), make_fabric(settings)
@@ -228,7 +246,8 @@ def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> Non
     parts = [part for row in rows for part in row.chunk(accumulate)]
     hooks = Hooks(lambda step: None, lambda step: None)
     with Run(tmp_path) as run:
-        fit(fabric, wrapped, optimizer, parts, settings, run, hooks, seed=0, start_step=0, steps_per_epoch=5)
+        schedule = settings.schedule(10)
+        fit(fabric, wrapped, optimizer, parts, settings, schedule, run, hooks, seed=0, start_step=0, steps_per_epoch=5)
     expected, norms = _twin(rows, settings)
     assert min(norms) < settings.clip_norm < max(norms)
     table = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
@@ -247,8 +266,8 @@ def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> Non
 )  # fmt: skip
 def test_settings_that_no_training_can_have_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"training\.{name}: expected .*, got {value}"):
-        TrainingSettings(**{name: value})
+        OneCycleTraining(**{name: value})
 
 
 def test_gradients_need_not_be_clipped() -> None:
-    assert TrainingSettings(clip_norm=INFINITE).clip_norm == INFINITE
+    assert OneCycleTraining(clip_norm=INFINITE).clip_norm == INFINITE

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formerkit.training.schedule import one_cycle
+from formerkit.training.schedule import Plateau, Schedule, WarmCosine, one_cycle
 from tests import goldens
 
 totals = st.integers(1, 3000)
@@ -54,3 +57,47 @@ def test_a_cycle_may_have_one_side_only(share: float, first: float) -> None:
     rates = [one_cycle(step, 10, max_lr=1.0, warm_share=share)[0] for step in range(11)]
     assert rates[0] == pytest.approx(first)
     assert max(rates) == pytest.approx(1.0)
+
+
+@given(
+    st.lists(st.floats(-2, 2).map(lambda x: round(x, 1)), max_size=30), st.integers(0, 3), st.sampled_from([0.1, 0.5])
+)
+def test_a_plateau_is_pytorch_s(scores: list[float], patience: int, factor: float) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    twin = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, "max", factor=factor, patience=patience, threshold=1e-4, threshold_mode="abs", eps=0
+    )
+    schedule = Plateau(1.0, factor, patience, min_lr=0.0)
+    for score in scores:
+        twin.step(score)
+        schedule.observe(score)
+        assert schedule.rate(0) == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+@given(st.lists(st.floats(-2, 2), max_size=20), st.integers(0, 20))
+def test_a_plateau_goes_on_where_it_stood(scores: list[float], cut: int) -> None:
+    whole, first, second = (Plateau(1.0, 0.5, 1, min_lr=0.01) for _ in range(3))
+    for score in scores:
+        whole.observe(score)
+    for score in scores[:cut]:
+        first.observe(score)
+    second.restore(json.loads(json.dumps(first.state())))
+    for score in scores[cut:]:
+        second.observe(score)
+    assert second.state() == whole.state()
+    assert second.finished == whole.finished
+
+
+def test_a_cosine_climbs_straight_and_ends_near_nothing() -> None:
+    rates = [WarmCosine(100, 2.0, 10).rate(step) for step in range(100)]
+    assert np.diff(rates[:11]) == pytest.approx([2 / 11] * 10)
+    assert rates[10] == 2.0
+    assert rates[55] == pytest.approx(1.0)
+    assert (np.diff(rates[10:]) < 0).all()
+    assert 0 < rates[99] < 1e-2
+
+
+def test_a_constant_rate_reaches_every_group() -> None:
+    optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(2)], lr=1.0)
+    assert Schedule(0.25).set(optimizer, 3) == 0.25
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]

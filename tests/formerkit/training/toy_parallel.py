@@ -14,7 +14,7 @@ from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.run import Run
 from formerkit.training.sampler import RunSampler
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.settings import OneCycleTraining
 
 
 class Samples(torch.utils.data.Dataset):
@@ -40,7 +40,7 @@ class Model(torch.nn.Module):
 
 
 def main(folder: Path, processes: int) -> None:
-    settings = TrainingSettings(
+    settings = OneCycleTraining(
         epochs=2, batch_size=2, accumulate=4 // processes, accelerator="cpu", devices=processes,
         strategy="ddp" if processes > 1 else "auto", max_lr=0.05, clip_norm=1.0,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def main(folder: Path, processes: int) -> None:
     run = Run(folder) if fabric.is_global_zero else None
     hooks = Hooks(validate=lambda step: None, save=save)
     fit(
-        fabric, model, optimizer, loader, settings, run, hooks,
+        fabric, model, optimizer, loader, settings, settings.schedule(sampler.total_steps), run, hooks,
         seed=0, start_step=0, steps_per_epoch=sampler.steps_per_epoch,
     )  # fmt: skip
     if run is not None:

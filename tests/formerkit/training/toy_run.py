@@ -17,9 +17,9 @@ from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.run import Run
 from formerkit.training.sampler import RunSampler
-from formerkit.training.settings import TrainingSettings
+from formerkit.training.settings import OneCycleTraining
 
-SETTINGS = TrainingSettings(
+SETTINGS = OneCycleTraining(
     epochs=3,
     batch_size=2,
     accumulate=2,
@@ -83,8 +83,9 @@ def main(folder: Path, pause: float, workers: int) -> None:
 
     with Run(folder, resume_step=start if found else None) as run:
         hooks = Hooks(validate=lambda step: None, save=save)
+        schedule = SETTINGS.schedule(sampler.total_steps)
         fit(
-            fabric, model, optimizer, slow(), SETTINGS, run, hooks,
+            fabric, model, optimizer, slow(), SETTINGS, schedule, run, hooks,
             seed=0, start_step=start, steps_per_epoch=sampler.steps_per_epoch,
         )  # fmt: skip
 
