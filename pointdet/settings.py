@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +70,7 @@ def instantiate(config: Namespace) -> tuple[DataSettings, OneCycleTraining, dict
     for key in ("seed", "output", "resume", "config"):
         wanted.pop(key, None)
     made = parser.instantiate(wanted)
-    return made.data, _resolved(made.training), vars(made.model)
+    return made.data, made.training.resolved(), vars(made.model)
 
 
 def model_from_config(config: dict[str, Any]) -> LION:
@@ -91,46 +89,3 @@ def model_from_config(config: dict[str, Any]) -> LION:
     chosen = {name: data[name] for name in ("class_names", "point_cloud_range")}
     parsed = parser.parse_object({"model": {**config["model"], **chosen}})
     return LION(**vars(parser.instantiate(parsed).model))
-
-
-def _resolved(settings: OneCycleTraining) -> OneCycleTraining:
-    """``auto`` precision made definite."""
-    if settings.precision != "auto":
-        return settings
-    import torch
-
-    native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else _cpu_multiplies_bfloat16()
-    return dataclasses.replace(settings, precision="bf16-mixed" if native else "32-true")
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    import torch
-
-    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(check and check())
-
-
-def plain(config: Namespace) -> dict[str, Any]:
-    """The configuration as JSON would have it."""
-    values = config.as_dict()
-    values.pop("config", None)
-    return json.loads(json.dumps(values))
-
-
-_MAY_DIFFER = ("output", "resume", "config", "training.num_workers", "training.checkpoint_every", "data.cache_dir")
-"""Settings that change no result."""
-
-
-def differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the settings in which two configurations differ, but for those that change no result."""
-    names = []
-    for key in sorted(set(one) | set(other)):
-        name = f"{prefix}{key}"
-        if name in _MAY_DIFFER:
-            continue
-        a, b = one.get(key), other.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names.extend(differences(a, b, f"{name}."))
-        elif a != b:
-            names.append(name)
-    return names

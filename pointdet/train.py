@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING, Any
 from formerdata.kitti import KittiDataset, collate, looks_like_kitti
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import CheckpointError, FormerkitError
+from formerkit.io import FormerkitError
 from formerkit.memory import keep_freed_memory
-from pointdet.settings import DataSettings, build, differences, instantiate, plain
+from pointdet.settings import DataSettings, build, instantiate
 
 if TYPE_CHECKING:
-    import torch
     from jsonargparse import Namespace
-
-    from pointdet.models.lion import LION
 
 DESCRIPTION = "Train LION on KITTI, or on built-in scenes where KITTI is absent."
 
@@ -53,6 +50,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     from formerkit.training.fabric import make_fabric
     from formerkit.training.loop import Hooks, fit
     from formerkit.training.optim import adam
+    from formerkit.training.resume import found_checkpoint, plain, restore
     from formerkit.training.run import Run, environment
     from formerkit.training.sampler import RunSampler
     from pointdet.models.lion import LION
@@ -65,10 +63,11 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     torch.manual_seed(torch_seed(config.seed, "weights"))
     lion = LION(class_names=data.class_names, point_cloud_range=data.point_cloud_range, **model_arguments)
     model, optimizer = fabric.setup(lion, adam(lion, weight_decay=settings.weight_decay))
-    checkpoint = _found_checkpoint(config)
+    checkpoint = found_checkpoint(config.output, config.resume)
     start_step, best = 0, float("-inf")
     if checkpoint is not None:
-        start_step, best = _restore(checkpoint, lion, optimizer, config)
+        state = restore(checkpoint, lion, optimizer, config)
+        start_step, best = state["step"], float("-inf") if state["best"] is None else state["best"]
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
     with fabric.rank_zero_first():  # the others find scenes and caches ready
         train_set, val_set = _datasets(data if is_real else _with_builtin_scenes(data, config.seed), config.seed)
@@ -127,35 +126,6 @@ def _datasets(data: DataSettings, seed: int) -> tuple[KittiDataset, KittiDataset
     }
     training = KittiDataset(data.root, data.train_split, augmentations=data.augmentations, **common)
     return training, KittiDataset(data.root, data.val_split, augmentations=None, **common)
-
-
-def _found_checkpoint(config: Namespace) -> Path | None:
-    from formerkit.training.checkpoint import latest_checkpoint
-
-    if config.resume == "false":
-        return None
-    if config.resume == "auto":
-        return latest_checkpoint(Path(config.output) / "checkpoints")
-    return Path(config.resume)
-
-
-def _restore(path: Path, lion: LION, optimizer: torch.optim.Optimizer, config: Namespace) -> tuple[int, float]:
-    """Load weights and optimiser; returns steps done and the best score so far."""
-    from formerkit.training.checkpoint import load_checkpoint
-
-    checkpoint = load_checkpoint(path)
-    if checkpoint.optimizer is None:
-        raise CheckpointError(f"{path}: holds no optimiser state: it cannot be resumed")
-    changed = differences(checkpoint.state["config"], plain(config))
-    if changed:
-        raise CheckpointError(
-            f"{path}: was made with another configuration ({', '.join(changed[:5])}); use the same, another --output, "
-            "or --resume false"
-        )
-    lion.load_state_dict(checkpoint.model)
-    optimizer.load_state_dict(checkpoint.optimizer)
-    best = checkpoint.state["best"]
-    return int(checkpoint.state["step"]), float("-inf") if best is None else float(best)
 
 
 if __name__ == "__main__":

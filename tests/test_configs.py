@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from formerkit.training.cli import parse_program
-from pointdet.settings import build, instantiate, model_from_config, plain
+from formerkit.training.resume import plain
+from pointdet.settings import build, instantiate, model_from_config
 
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs").glob("lion_*.yaml"))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from formerkit.io import ConfigError
 
 if TYPE_CHECKING:
     from formerkit.training.schedule import Schedule
+
+S = TypeVar("S", bound="TrainingSettings")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,22 @@ class TrainingSettings:
                 raise ConfigError(f"training.{name}: expected at least 0, got {getattr(self, name)}")
         if not self.clip_norm > 0:
             raise ConfigError(f"training.clip_norm: expected a number above 0 (.inf for none), got {self.clip_norm}")
+
+    def resolved(self: S) -> S:
+        """The same with ``auto`` precision made definite."""
+        if self.precision != "auto":
+            return self
+        import torch
+
+        native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else _cpu_multiplies_bfloat16()
+        return replace(self, precision="bf16-mixed" if native else "32-true")
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    import torch
+
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(check and check())
 
 
 @dataclass(frozen=True)
