@@ -223,6 +223,55 @@ def total(typing_context, a):
     return a.dtype(a), codegen
 
 
+# A register may hold several short patterns one after another. How long one is, a power of two that divides the lanes,
+# is told by the length of a tuple, as the number of registers is elsewhere.
+
+
+@intrinsic
+def fold(typing_context, a, pattern):
+    """The sum of a register's patterns, once in the place of each: with a pattern of one, the total in every lane."""
+
+    def codegen(context, builder, signature, arguments):
+        value, width, lane = arguments[0], a.lanes, ir.IntType(32)
+        while width > pattern.count:
+            width //= 2
+            other = ir.Constant(ir.VectorType(lane, a.lanes), [index ^ width for index in range(a.lanes)])
+            value = builder.fadd(value, builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), other))
+        return value
+
+    return a(a, pattern), codegen
+
+
+@intrinsic
+def load_pattern(typing_context, array, index, pattern):
+    """Read one pattern at element ``index`` and repeat it to fill a register."""
+    vector, count = VectorType(array.dtype), pattern.count
+
+    def codegen(context, builder, signature, arguments):
+        part, lane = ir.VectorType(_scalar(array.dtype), count), ir.IntType(32)
+        address = _address(context, builder, array, arguments[0], arguments[1], part)
+        value = builder.load(address, align=array.dtype.bitwidth // 8)
+        places = ir.Constant(ir.VectorType(lane, vector.lanes), [place % count for place in range(vector.lanes)])
+        return builder.shuffle_vector(value, ir.Constant(part, ir.Undefined), places)
+
+    return vector(array, types.intp, pattern), codegen
+
+
+@intrinsic
+def store_pattern(typing_context, array, index, value, pattern):
+    """Write a register's first pattern to ``array`` at element ``index``."""
+
+    def codegen(context, builder, signature, arguments):
+        part, lane = ir.VectorType(_scalar(array.dtype), pattern.count), ir.IntType(32)
+        address = _address(context, builder, array, arguments[0], arguments[1], part)
+        first = ir.Constant(ir.VectorType(lane, pattern.count), list(range(pattern.count)))
+        piece = builder.shuffle_vector(arguments[2], ir.Constant(arguments[2].type, ir.Undefined), first)
+        builder.store(piece, address, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value, pattern), codegen
+
+
 def _binary(name: str) -> Any:
     @intrinsic
     def operation(typing_context, a, b):
@@ -466,6 +515,16 @@ def minimum(typing_context, a, b):
         return builder.select(builder.fcmp_ordered("<", *arguments), *arguments)
 
     return a(a, a), codegen
+
+
+@intrinsic
+def where_above(typing_context, a, b, then, otherwise):
+    """``then`` where ``a > b``, lane by lane, else (and where either is NaN) ``otherwise``."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered(">", *arguments[:2]), *arguments[2:])
+
+    return a(a, a, a, a), codegen
 
 
 @intrinsic

@@ -26,7 +26,7 @@ class GraphTransformerLayer(nn.Module):
 
     Args:
         channels: C, of nodes and edges.
-        heads: H, a divisor of C.
+        heads: H, a divisor of C; channel c belongs to head c % H.
         edges: Whether edges have features, which gate the attention and go on themselves.
         norm: Batch norm over all nodes (or edges) at hand, or layer norm.
         dropout: In attention outputs and feed-forwards.
@@ -65,12 +65,13 @@ class GraphTransformerLayer(nn.Module):
                 f"edge_attr: expected {'none' if self.gate_proj is None else 'features of edges'}, "
                 f"as the layer was made with edges={self.gate_proj is not None}"
             )
-        q, k, v = (project(x).unflatten(1, (self.heads, -1)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        # Which channels make up a head is free: taken in turns, the compiled attention need not sort them.
+        q, k, v = (project(x).unflatten(1, (-1, self.heads)) for project in (self.q_proj, self.k_proj, self.v_proj))
         if self.gate_proj is None or edge_attr is None or self.edges is None:
-            heard, _ = edge_attention(q, k, v, graph, clamp=CLAMP)
+            heard, _ = edge_attention(q, k, v, graph, clamp=CLAMP, heads_last=True)
             return self.nodes(x, heard.flatten(1)), None
-        gate = self.gate_proj(edge_attr).unflatten(1, (self.heads, -1))
-        heard, products = edge_attention(q, k, v, graph, gate=gate, clamp=CLAMP, eps=EPS)
+        gate = self.gate_proj(edge_attr).unflatten(1, (-1, self.heads))
+        heard, products = edge_attention(q, k, v, graph, gate=gate, clamp=CLAMP, eps=EPS, heads_last=True)
         assert products is not None
         nodes = self.nodes(x, heard.flatten(1))
         return nodes, self.edges(edge_attr, products.flatten(1)) if update_edges else edge_attr

@@ -23,6 +23,7 @@ from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.layout import compute_dtype
 from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
+from graphformers.ops.head_layout import HeadLayout, head_layout
 
 
 def edge_attention(
@@ -36,6 +37,7 @@ def edge_attention(
     clamp: float = math.inf,
     eps: float = 0.0,
     scale: float | None = None,
+    heads_last: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention of each destination over the sources of its edges.
 
@@ -47,6 +49,8 @@ def edge_attention(
         clamp: Scores are cut to [-clamp, clamp] (and have no gradient beyond).
         eps: Added to the sum of exponentials.
         scale: Instead of 1 / sqrt(D).
+        heads_last: q, k, v, gate and what is returned have heads as their last dimension: [N, D, H] and so on. The
+            compiled form then copies nothing if H is a power of two, up to a register's lanes.
 
     Returns:
         [N, H, V], and the products p [E, H, D] if there is a gate, else None.
@@ -54,13 +58,20 @@ def edge_attention(
     Raises:
         ValueError: On shapes, dtypes or devices that do not agree.
     """
-    _check(q, k, v, graph, gate, bias)
-    scale = q.shape[2] ** -0.5 if scale is None else scale
+    _check(q, k, v, graph, gate, bias, heads_last)
+    scale = q.shape[1 if heads_last else 2] ** -0.5 if scale is None else scale
     dtype, wide = v.dtype, compute_dtype(v.dtype)
     q, k, v = (x.to(wide) for x in (q, k, v))
     gate, bias = (None if x is None else x.to(wide) for x in (gate, bias))
-    run = _compiled if use_kernels(q) else edge_attention_reference
-    o, products = run(q, k, v, gate, bias, graph, clamp, eps, scale)
+    if use_kernels(q):
+        o, products = _compiled(q, k, v, gate, bias, graph, clamp, eps, scale, heads_last)
+    elif heads_last:
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        gate = None if gate is None else gate.transpose(1, 2)
+        o, products = edge_attention_reference(q, k, v, gate, bias, graph, clamp, eps, scale)
+        o, products = o.transpose(1, 2), None if products is None else products.transpose(1, 2)
+    else:
+        o, products = edge_attention_reference(q, k, v, gate, bias, graph, clamp, eps, scale)
     return o.to(dtype), None if products is None else products.to(dtype)
 
 
@@ -95,15 +106,18 @@ def edge_attention_reference(
     return o / torch.where(total > 0, total, 1)[..., None], None if gate is None else products
 
 
-def _check(q: Tensor, k: Tensor, v: Tensor, graph: Adjacency, gate: Tensor | None, bias: Tensor | None) -> None:
+def _check(
+    q: Tensor, k: Tensor, v: Tensor, graph: Adjacency, gate: Tensor | None, bias: Tensor | None, heads_last: bool
+) -> None:
     n, m, e = graph.num_destinations, graph.num_sources, graph.num_edges
-    heads, channels = (q.shape[1], q.shape[2]) if q.ndim == 3 else (-1, -1)
+    a, b = (q.shape[1], q.shape[2]) if q.ndim == 3 else (-1, -1)
+    columns = v.shape[-2 if heads_last and v.ndim > 1 else -1]
     expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
-        "q": (q, (n, heads, channels)),
-        "k": (k, (m, heads, channels)),
-        "v": (v, (m, heads, v.shape[-1])),
-        "gate": (gate, (e, heads, channels)),
-        "bias": (bias, (e, heads)),
+        "q": (q, (n, a, b)),
+        "k": (k, (m, a, b)),
+        "v": (v, (m, columns, b) if heads_last else (m, a, columns)),
+        "gate": (gate, (e, a, b)),
+        "bias": (bias, (e, b if heads_last else a)),
     }
     for name, (value, shape) in expected.items():
         if value is None:
@@ -118,58 +132,61 @@ def _check(q: Tensor, k: Tensor, v: Tensor, graph: Adjacency, gate: Tensor | Non
 
 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, gate: Tensor | None, bias: Tensor | None, graph: Adjacency,
-              clamp: float, eps: float, scale: float) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    o, products = _EdgeAttention.apply(q, k, v, gate, bias, graph, clamp, eps, scale)
-    return o, None if gate is None else products
+              clamp: float, eps: float, scale: float, heads_last: bool) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    heads, channel = (2, 1) if heads_last else (1, 2)
+    layout = head_layout(q.shape[heads], (q.shape[channel], v.shape[channel]), q.element_size(), heads_last)
+    rows = [None if x is None else layout.packed(x) for x in (q, k, v, gate)]
+    o, products = _EdgeAttention.apply(*rows, bias, graph, layout, clamp, eps, scale)
+    return layout.unpacked(o, v.shape[channel]), None if gate is None else layout.unpacked(products, q.shape[channel])
 
 
 class _EdgeAttention(torch.autograd.Function):
+    """On rows packed as ``layout`` says."""
+
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, gate: Tensor | None, bias: Tensor | None, graph: Adjacency,
-                clamp: float, eps: float, scale: float) -> tuple[Tensor, Tensor]:  # fmt: skip
+                layout: HeadLayout, clamp: float, eps: float, scale: float) -> tuple[Tensor, Tensor]:  # fmt: skip
         from graphformers.ops import edge_attention_kernels as kernels
 
-        q, k, v = (x.detach().contiguous() for x in (q, k, v))
-        heads, edges = q.shape[1], graph.num_edges
-        gates = q.new_empty(0, heads, q.shape[2]) if gate is None else gate.detach().contiguous()
-        biases = q.new_empty(0, heads) if bias is None else bias.detach().contiguous()
-        scores, largest = q.new_empty(edges, heads), q.new_zeros(q.shape[:2])
-        out, products = v.new_zeros(len(q), *v.shape[1:]), q.new_empty(gates.shape)
+        gates = q.new_empty(0, q.shape[1]) if gate is None else gate.detach()
+        biases = q.new_empty(0, layout.groups, layout.lanes) if bias is None else layout.patterns(bias.detach())
+        weights = q.new_empty(graph.num_edges if any(ctx.needs_input_grad) else 0, layout.groups, layout.period)
+        out, products = v.new_empty(len(q), v.shape[1]), torch.empty_like(gates)
         by_destination = arrays(graph.starts_in, graph.edges_in, graph.sources_in)
         run_ranges(
-            kernels.forward, len(q), *by_destination, *arrays(q, k, v, gates, biases), scale, clamp, eps,
-            *arrays(scores, largest, out), min_rows=64,
+            kernels.forward, len(q), *by_destination, *arrays(*(x.detach() for x in (q, k, v)), gates, biases),
+            layout.groups, scale, clamp, eps, layout.pattern, *arrays(weights, out, products), min_rows=64,
         )  # fmt: skip
-        if gate is not None:
-            run_ranges(
-                kernels.gated_products, edges, *arrays(*graph.edge_index, q, k, gates), scale, products.numpy(),
-                min_rows=256,
-            )  # fmt: skip
-        ctx.save_for_backward(q, k, v, gates, scores, largest, out)
-        ctx.graph, ctx.clamp, ctx.scale, ctx.gated, ctx.biased = graph, clamp, scale, gate is not None, bias is not None
+        ctx.save_for_backward(q, k, v, gates, weights, out)
+        ctx.graph, ctx.layout, ctx.scale = graph, layout, scale
+        ctx.gated, ctx.biased = gate is not None, bias is not None
+        ctx.set_materialize_grads(False)
         return out, products
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gout: Tensor, gproducts: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gout: Tensor | None, gproducts: Tensor | None) -> tuple[Tensor | None, ...]:
         from graphformers.ops import edge_attention_kernels as kernels
 
-        q, k, v, gate, scores, largest, out = ctx.saved_tensors
-        graph, gout, gproducts = ctx.graph, gout.contiguous(), gproducts.contiguous()
-        shares, ggate = scores.new_empty(len(scores), 2, scores.shape[1]), torch.empty_like(gate)
-        gq, gk, gv = (torch.zeros_like(x) for x in (q, k, v))
+        q, k, v, gate, weights, out = ctx.saved_tensors
+        graph, layout, scale = ctx.graph, ctx.layout, ctx.scale
+        gout = torch.zeros_like(out) if gout is None else gout.contiguous()
+        gproducts = gate.new_empty(0, gate.shape[1]) if gproducts is None else gproducts.contiguous()
+        shares, ggate = weights.new_empty(len(weights), 2, layout.groups, layout.period), torch.empty_like(gate)
+        gq, gk, gv = (torch.empty_like(x) for x in (q, k, v))
         by_destination = arrays(graph.starts_in, graph.edges_in, graph.sources_in)
         by_source = arrays(graph.starts_out, graph.edges_out, graph.destinations_out, graph.places_out)
         run_ranges(
-            kernels.gradients_of_destinations, len(q), *by_destination, *arrays(q, k, v, gate), ctx.scale, ctx.clamp,
-            *arrays(scores, largest, out, gout, gproducts, shares, gq, ggate), min_rows=64,
+            kernels.gradients_of_destinations, len(q), *by_destination, *arrays(q, k, v, gate),
+            layout.groups, scale, layout.pattern, *arrays(weights, out, gout, gproducts, shares, gq, ggate),
+            min_rows=64,
         )  # fmt: skip
         run_ranges(
-            kernels.gradients_of_sources, len(k), *by_source, *arrays(q, gate), ctx.scale,
-            *arrays(gout, gproducts, shares, gk, gv), min_rows=64,
+            kernels.gradients_of_sources, len(k), *by_source, *arrays(q, gate),
+            layout.groups, scale, layout.pattern, *arrays(gout, gproducts, shares, gk, gv), min_rows=64,
         )  # fmt: skip
         gbias = None
         if ctx.biased:
-            gbias = torch.empty_like(scores)
-            gbias[graph.edges_in] = shares[:, 1]
-        return gq, gk, gv, ggate if ctx.gated else None, gbias, None, None, None, None
+            gbias = weights.new_empty(len(weights), layout.heads)
+            gbias[graph.edges_in] = shares[:, 1].flatten(1)[:, : layout.heads]
+        return gq, gk, gv, ggate if ctx.gated else None, gbias, None, None, None, None, None

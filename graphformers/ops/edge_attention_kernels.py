@@ -3,8 +3,10 @@
 Threads own destinations, then sources: each sum has one owner and runs in the order of the edges, so that results do
 not depend on the number of threads. All heads of an edge are done together, for their features lie together.
 
-Shapes: N destinations, M sources, E edges, H heads, D channels of a query and key, V of a value. ``gate`` and ``bias``
-are read only if they have rows.
+Shapes: N destinations, M sources, E edges. A row of ``q``, ``k``, ``gate`` is G groups of ``width`` elements, one of
+``v`` and ``out`` G groups of ``columns``; both fill whole registers. The tuple ``heads`` has an entry for each of the P
+heads that lie side by side: element c of a group belongs to its head c % P (:mod:`graphformers.ops.head_layout`).
+``gate``, ``bias`` and ``gproducts`` are read only if they have rows.
 """
 
 from __future__ import annotations
@@ -12,10 +14,25 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.simd import prefetch
+from formerkit.kernels.simd import (
+    LOG2_E,
+    absolute,
+    aligned_start,
+    exp2_of_decay,
+    fma,
+    fold,
+    full_like,
+    lanes_of,
+    load,
+    load_pattern,
+    maximum,
+    minimum,
+    prefetch,
+    store,
+    store_pattern,
+    where_above,
+)
 
-# Sums may be taken in any order that suits the registers; nothing is assumed about infinities or NaN.
-SUMS = {"reassoc", "contract", "nsz", "arcp"}
 AHEAD = 8
 """Edges between asking for a neighbour's features and using them: they lie anywhere in memory."""
 
@@ -28,152 +45,195 @@ def counting_sort(keys, starts, order):
         starts[keys[i]] += 1
 
 
-@numba.njit(cache=True, nogil=True, fastmath=SUMS)
-def forward(first, last, starts, edges, neighbours, q, k, v, gate, bias, scale, clamp, eps, scores, largest, out):
+@numba.njit(cache=True, nogil=True)
+def most_edges(first, last, starts):
+    """Most edges of one of the nodes ``first`` to ``last``."""
+    most = 0
+    for i in range(first, last):
+        most = max(most, starts[i + 1] - starts[i])
+    return most
+
+
+@numba.njit(cache=True, nogil=True)
+def forward(
+    first, last, starts, edges, neighbours, q, k, v, gate, bias, groups, scale, clamp, eps, heads, weights, out,
+    products,
+):  # fmt: skip
     """Attention of destinations ``first`` to ``last``.
 
     Args:
         starts: [N + 1] first entry of each destination in ``edges`` and ``neighbours`` [E], the edges' sources.
-        q: [N, H, D]. k: [M, H, D]. v: [M, H, V]. gate: [E, H, D]. bias: [E, H].
+        q: [N, G * width]. k: [M, G * width]. v: [M, G * columns]. gate: [E, G * width]. bias: [E, G, lanes], each
+            group's P numbers repeated to fill a register.
+        groups: G.
         clamp: Scores are cut to [-clamp, clamp].
         eps: Added to the sum of exponentials.
-        scores: [E, H], by destination, written: before the cut.
-        largest: [N, H], written: the logarithm of the divisor, so that a weight is exp(cut score - largest).
-        out: [N, H, V], zero at first.
+        weights: [E, G, P], by destination, written if it has rows; negative where the score was cut.
+        out: [N, G * columns], written; zeros for a destination without edges.
+        products: [E, G * width], written if ``gate`` has rows: scale * q * k * gate.
     """
-    heads, channels, columns, line = q.shape[1], q.shape[2], v.shape[2], 64 // q.itemsize
-    gated, biased = gate.shape[0] > 0, bias.shape[0] > 0
-    top, total = np.empty(heads, q.dtype), np.empty(heads, q.dtype)
+    lanes, width, columns = lanes_of(q), q.shape[1] // groups, v.shape[1] // groups
+    line, period = 64 // q.itemsize, len(heads)
+    gated, biased, kept = gate.shape[0] > 0, bias.shape[0] > 0, weights.shape[0] > 0
+    scratch = np.empty((most_edges(first, last, starts) * groups) * lanes + lanes + line, q.dtype)
+    base = aligned_start(scratch)
+    zero = full_like(load(scratch, base), 0.0)
+    one, low, high = full_like(zero, 1.0), full_like(zero, -clamp), full_like(zero, clamp)
+    factor = full_like(zero, scale)
     for i in range(first, last):
-        top[:] = -np.inf
-        total[:] = 0.0
-        for place in range(starts[i], starts[i + 1]):
+        begin, end = starts[i], starts[i + 1]
+        for c in range(0, groups * columns, lanes):
+            store(out, i * groups * columns + c, zero)
+        if begin == end:
+            continue
+        for place in range(begin, end):
             e, j = edges[place], neighbours[place]
             later = neighbours[min(place + AHEAD, len(neighbours) - 1)]
-            for c in range(0, heads * channels, line):
-                prefetch(k, later * heads * channels + c)
-            for c in range(0, heads * columns, line):
-                prefetch(v, later * heads * columns + c)
-            for h in range(heads):
-                s = q[i, h, 0] * 0
-                if gated:
-                    for c in range(channels):
-                        s += q[i, h, c] * k[j, h, c] * gate[e, h, c]
-                else:
-                    for c in range(channels):
-                        s += q[i, h, c] * k[j, h, c]
-                s *= scale
+            for c in range(0, groups * width, line):
+                prefetch(k, later * groups * width + c)
+            for c in range(0, groups * columns, line):
+                prefetch(v, later * groups * columns + c)
+            for g in range(groups):
+                s = zero
+                for c in range(g * width, (g + 1) * width, lanes):
+                    if gated:
+                        p = load(q, i * groups * width + c) * load(k, j * groups * width + c)
+                        p = p * load(gate, e * groups * width + c) * factor
+                        store(products, e * groups * width + c, p)
+                        s = s + p
+                    else:
+                        s = fma(load(q, i * groups * width + c), load(k, j * groups * width + c), s)
+                s = fold(s, heads)
+                if not gated:
+                    s = s * factor
                 if biased:
-                    s += bias[e, h]
-                scores[place, h] = s
-                top[h] = max(top[h], min(max(s, -clamp), clamp))
-        if starts[i] == starts[i + 1]:
-            continue
-        for place in range(starts[i], starts[i + 1]):
-            j = neighbours[place]
-            for h in range(heads):
-                w = np.exp(min(max(scores[place, h], -clamp), clamp) - top[h])
-                total[h] += w
-                for c in range(columns):
-                    out[i, h, c] += w * v[j, h, c]
-        for h in range(heads):
+                    s = s + load(bias, (e * groups + g) * lanes)
+                store(scratch, base + ((place - begin) * groups + g) * lanes, s)
+        for g in range(groups):
+            top = full_like(zero, -np.inf)
+            for place in range(end - begin):
+                top = maximum(minimum(high, maximum(low, load(scratch, base + (place * groups + g) * lanes))), top)
+            total = zero
             if eps > 0:
-                total[h] += eps * np.exp(-top[h])
-            largest[i, h] = top[h] + np.log(total[h])
-            for c in range(columns):
-                out[i, h, c] /= total[h]
+                total = full_like(zero, eps) * exp2_of_decay((zero - top) * full_like(zero, LOG2_E))
+            for place in range(end - begin):
+                j = neighbours[begin + place]
+                s = load(scratch, base + (place * groups + g) * lanes)
+                # In this order what is not a number stays so.
+                w = exp2_of_decay((minimum(high, maximum(low, s)) - top) * full_like(zero, LOG2_E))
+                total = total + w
+                for c in range(g * columns, (g + 1) * columns, lanes):
+                    o = i * groups * columns + c
+                    store(out, o, fma(w, load(v, j * groups * columns + c), load(out, o)))
+                if kept:
+                    store(scratch, base + (place * groups + g) * lanes, where_above(absolute(s), high, zero - w, w))
+            share = one / total
+            for c in range(g * columns, (g + 1) * columns, lanes):
+                o = i * groups * columns + c
+                store(out, o, load(out, o) * share)
+            if kept:
+                for place in range(end - begin):
+                    w = load(scratch, base + (place * groups + g) * lanes) * share
+                    store_pattern(weights, ((begin + place) * groups + g) * period, w, heads)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=SUMS)
+@numba.njit(cache=True, nogil=True)
 def gradients_of_destinations(
-    first, last, starts, edges, neighbours, q, k, v, gate, scale, clamp, scores, largest, out, gout, gscores,
+    first, last, starts, edges, neighbours, q, k, v, gate, groups, scale, heads, weights, out, gout, gproducts,
     shares, gq, ggate,
 ):  # fmt: skip
     """What destinations ``first`` to ``last`` and the edges into them own; the arguments of :func:`forward`, and
 
     Args:
-        gout: [N, H, V]. gscores: [E, H, D], gradient of the scores before they are summed over channels, or no rows.
-        shares: [E, 2, H], by destination, written: attention weights, and the gradients of scores.
-        gq: [N, H, D], zero at first. ggate: [E, H, D], written if ``gate`` has rows.
+        gout: [N, G * columns]. gproducts: [E, G * width].
+        shares: [E, 2, G, P], by destination, written: weights, and the gradients of scores.
+        gq: [N, G * width], written. ggate: [E, G * width], written if ``gate`` has rows.
     """
-    heads, channels, columns, line = q.shape[1], q.shape[2], v.shape[2], 64 // q.itemsize
-    gated, asked = gate.shape[0] > 0, gscores.shape[0] > 0
-    mean = np.empty(heads, q.dtype)
+    lanes, width, columns = lanes_of(q), q.shape[1] // groups, v.shape[1] // groups
+    line, period = 64 // q.itemsize, len(heads)
+    gated, asked = gate.shape[0] > 0, gproducts.shape[0] > 0
+    means = np.empty(groups * lanes, q.dtype)
+    zero = full_like(load(means, 0), 0.0)
+    factor = full_like(zero, scale)
     for i in range(first, last):
-        for h in range(heads):
-            mean[h] = 0.0
-            for c in range(columns):
-                mean[h] += out[i, h, c] * gout[i, h, c]
+        for c in range(0, groups * width, lanes):
+            store(gq, i * groups * width + c, zero)
+        for g in range(groups):
+            mean = zero
+            for c in range(g * columns, (g + 1) * columns, lanes):
+                o = i * groups * columns + c
+                mean = fma(load(out, o), load(gout, o), mean)
+            store(means, g * lanes, fold(mean, heads))
         for place in range(starts[i], starts[i + 1]):
             e, j = edges[place], neighbours[place]
             later = neighbours[min(place + AHEAD, len(neighbours) - 1)]
-            for c in range(0, heads * channels, line):
-                prefetch(k, later * heads * channels + c)
-            for c in range(0, heads * columns, line):
-                prefetch(v, later * heads * columns + c)
-            for h in range(heads):
-                s = scores[place, h]
-                w = np.exp(min(max(s, -clamp), clamp) - largest[i, h])
-                g = w * 0
-                for c in range(columns):
-                    g += v[j, h, c] * gout[i, h, c]
-                slope = w * (g - mean[h]) if -clamp <= s <= clamp else w * 0
-                shares[place, 0, h], shares[place, 1, h] = w, slope
-                slope *= scale
-                if not gated:
-                    for c in range(channels):
-                        gq[i, h, c] += slope * k[j, h, c]
-                elif asked:
-                    for c in range(channels):
-                        share = slope + scale * gscores[e, h, c]
-                        gq[i, h, c] += share * k[j, h, c] * gate[e, h, c]
-                        ggate[e, h, c] = share * q[i, h, c] * k[j, h, c]
-                else:
-                    for c in range(channels):
-                        gq[i, h, c] += slope * k[j, h, c] * gate[e, h, c]
-                        ggate[e, h, c] = slope * q[i, h, c] * k[j, h, c]
+            for c in range(0, groups * width, line):
+                prefetch(k, later * groups * width + c)
+            for c in range(0, groups * columns, line):
+                prefetch(v, later * groups * columns + c)
+            for g in range(groups):
+                w = load_pattern(weights, (place * groups + g) * period, heads)
+                slope = zero
+                for c in range(g * columns, (g + 1) * columns, lanes):
+                    slope = fma(load(v, j * groups * columns + c), load(gout, i * groups * columns + c), slope)
+                # A score that was cut has a negative weight, and no slope.
+                slope = maximum(zero, w) * (fold(slope, heads) - load(means, g * lanes))
+                store_pattern(shares, (place * 2 * groups + g) * period, absolute(w), heads)
+                store_pattern(shares, ((place * 2 + 1) * groups + g) * period, slope, heads)
+                slope = slope * factor
+                for c in range(g * width, (g + 1) * width, lanes):
+                    at = i * groups * width + c
+                    kj = load(k, j * groups * width + c)
+                    if not gated:
+                        store(gq, at, fma(slope, kj, load(gq, at)))
+                        continue
+                    share = slope
+                    if asked:
+                        share = fma(factor, load(gproducts, e * groups * width + c), slope)
+                    share = share * kj
+                    store(gq, at, fma(share, load(gate, e * groups * width + c), load(gq, at)))
+                    store(ggate, e * groups * width + c, share * load(q, at))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=SUMS)
-def gradients_of_sources(first, last, starts, edges, neighbours, places, q, gate, scale, gout, gscores, shares, gk, gv):
+@numba.njit(cache=True, nogil=True)
+def gradients_of_sources(
+    first, last, starts, edges, neighbours, places, q, gate, groups, scale, heads, gout, gproducts, shares, gk, gv
+):  # fmt: skip
     """What sources ``first`` to ``last`` own.
 
     Args:
         starts, edges, neighbours: By source; neighbours are destinations. places: [E], each one's place in ``shares``.
-        gk, gv: Zero at first.
+        gk, gv: [M, ...], written.
     """
-    heads, channels, columns, line = q.shape[1], q.shape[2], gout.shape[2], 64 // q.itemsize
-    gated, asked = gate.shape[0] > 0, gscores.shape[0] > 0
+    lanes, width, columns = lanes_of(q), q.shape[1] // groups, gout.shape[1] // groups
+    line, period = 64 // q.itemsize, len(heads)
+    gated, asked = gate.shape[0] > 0, gproducts.shape[0] > 0
+    zero = load(np.zeros(lanes, q.dtype), 0)
+    factor = full_like(zero, scale)
     for j in range(first, last):
+        for c in range(0, groups * columns, lanes):
+            store(gv, j * groups * columns + c, zero)
+        for c in range(0, groups * width, lanes):
+            store(gk, j * groups * width + c, zero)
         for place in range(starts[j], starts[j + 1]):
             e, i = edges[place], neighbours[place]
             later = neighbours[min(place + AHEAD, len(neighbours) - 1)]
-            for c in range(0, heads * channels, line):
-                prefetch(q, later * heads * channels + c)
-            for c in range(0, heads * columns, line):
-                prefetch(gout, later * heads * columns + c)
-            prefetch(shares, places[min(place + AHEAD, len(places) - 1)] * 2 * heads)
-            for h in range(heads):
-                w, slope = shares[places[place], 0, h], shares[places[place], 1, h] * scale
-                for c in range(columns):
-                    gv[j, h, c] += w * gout[i, h, c]
-                if not gated:
-                    for c in range(channels):
-                        gk[j, h, c] += slope * q[i, h, c]
-                elif asked:
-                    for c in range(channels):
-                        gk[j, h, c] += (slope + scale * gscores[e, h, c]) * q[i, h, c] * gate[e, h, c]
-                else:
-                    for c in range(channels):
-                        gk[j, h, c] += slope * q[i, h, c] * gate[e, h, c]
-
-
-@numba.njit(cache=True, nogil=True)
-def gated_products(first, last, sources, destinations, q, k, gate, scale, out):
-    """``scale * q_i * k_j * gate`` [E, H, D] of edges ``first`` to ``last``."""
-    heads, channels = q.shape[1], q.shape[2]
-    for e in range(first, last):
-        i, j = destinations[e], sources[e]
-        for h in range(heads):
-            for c in range(channels):
-                out[e, h, c] = scale * q[i, h, c] * k[j, h, c] * gate[e, h, c]
+            for c in range(0, groups * width, line):
+                prefetch(q, later * groups * width + c)
+            for c in range(0, groups * columns, line):
+                prefetch(gout, later * groups * columns + c)
+            prefetch(shares, places[min(place + AHEAD, len(places) - 1)] * 2 * groups * period)
+            for g in range(groups):
+                w = load_pattern(shares, (places[place] * 2 * groups + g) * period, heads)
+                slope = load_pattern(shares, ((places[place] * 2 + 1) * groups + g) * period, heads) * factor
+                for c in range(g * columns, (g + 1) * columns, lanes):
+                    at = j * groups * columns + c
+                    store(gv, at, fma(w, load(gout, i * groups * columns + c), load(gv, at)))
+                for c in range(g * width, (g + 1) * width, lanes):
+                    at = j * groups * width + c
+                    share = slope
+                    if asked:
+                        share = fma(factor, load(gproducts, e * groups * width + c), slope)
+                    if gated:
+                        share = share * load(gate, e * groups * width + c)
+                    store(gk, at, fma(share, load(q, i * groups * width + c), load(gk, at)))

@@ -69,3 +69,39 @@ def test_extremes_stay_in_bounds_and_nan_goes_through(dtype: type) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_decay_of_nothing_is_exactly_one(dtype: type) -> None:
     assert (on_registers(simd.exp2_of_decay)(np.zeros(64, dtype)) == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("period", [1, 2, 4])
+def test_patterns_are_summed_read_and_written(period: int, dtype: type) -> None:
+    pattern = (0,) * period
+
+    @numba.njit
+    def run(x, folded, repeated, first):
+        simd.store(folded, 0, simd.fold(simd.load(x, 0), pattern))
+        simd.store(repeated, 0, simd.load_pattern(x, 1, pattern))
+        simd.store_pattern(first, 1, simd.load(x, 0), pattern)
+
+    lanes = simd.REGISTER_BITS // 8 // np.dtype(dtype).itemsize
+    if period > lanes:
+        pytest.skip(f"a register of this machine has {lanes} lanes")
+    x = np.arange(1, 3 * lanes + 1).astype(dtype)
+    folded, repeated, first = (np.zeros(2 * lanes, dtype) for _ in range(3))
+    run(x, folded, repeated, first)
+    assert (folded[:lanes] == np.tile(x[:lanes].reshape(-1, period).sum(0), lanes // period)).all()
+    assert (repeated[:lanes] == np.tile(x[1 : 1 + period], lanes // period)).all()
+    assert (first == np.concatenate([[0], x[:period], np.zeros(2 * lanes - period - 1)])).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_choice_is_made_lane_by_lane_and_nan_is_not_above(dtype: type) -> None:
+    @numba.njit
+    def run(a, b, out):
+        first, second = simd.load(a, 0), simd.load(b, 0)
+        simd.store(out, 0, simd.where_above(first, second, simd.full_like(first, 1.0), simd.full_like(first, 2.0)))
+
+    lanes = simd.REGISTER_BITS // 8 // np.dtype(dtype).itemsize
+    a, b = np.resize(np.array([3, 1, np.nan, 2], dtype), lanes), np.resize(np.array([2, 2, 0, 2], dtype), lanes)
+    out = np.zeros(lanes, dtype)
+    run(a, b, out)
+    assert (out == np.where(a > b, 1, 2)).all()

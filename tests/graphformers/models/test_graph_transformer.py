@@ -60,7 +60,7 @@ def literal_layer(layer: GraphTransformerLayer, x: Tensor, edge_index: Tensor, e
     for i in range(len(x)):
         edges = (edge_index[1] == i).nonzero()[:, 0].tolist()
         for h in range(layer.heads):
-            part = slice(h * size, (h + 1) * size)
+            part = slice(h, None, layer.heads)
             over, under = torch.zeros(size).double(), torch.zeros(()).double()
             for number in edges:
                 j = int(edge_index[0, number])

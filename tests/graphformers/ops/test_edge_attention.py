@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -39,11 +40,19 @@ def random_inputs(g: torch.Generator, graph: Adjacency, heads: int, width: int, 
     return inputs
 
 
-def value_and_gradients(inputs: Inputs, graph: Adjacency, dtype: torch.dtype, compiled: bool, **options: float):
+def turned(x: Tensor | None, turn: bool) -> Tensor | None:
+    """Heads last, of what has heads and channels."""
+    return x.transpose(1, 2) if turn and x is not None and x.ndim == 3 else x
+
+
+def value_and_gradients(
+    inputs: Inputs, graph: Adjacency, dtype: torch.dtype, compiled: bool, *, last: bool = False, **options: float
+):
     """Outputs, and gradients of a loss that every output and every part of it enters differently."""
     x = {name: value.to(dtype).requires_grad_() for name, value in inputs.items()}
     if compiled:
-        o, products = edge_attention(**x, graph=graph, **options)
+        given = {name: turned(value, last) for name, value in x.items()}
+        o, products = (turned(y, last) for y in edge_attention(**given, graph=graph, heads_last=last, **options))
     else:
         scale = options.get("scale", x["q"].shape[2] ** -0.5)
         clamp, eps = options.get("clamp", math.inf), options.get("eps", 0.0)
@@ -60,19 +69,20 @@ def value_and_gradients(inputs: Inputs, graph: Adjacency, dtype: torch.dtype, co
     seed=st.integers(0, 2**31),
     nodes=st.integers(0, 12),
     edges=st.integers(0, 40),
-    heads=st.sampled_from([1, 3]),
+    heads=st.sampled_from([1, 3, 20]),
     width=st.sampled_from([1, 5, 16]),
     columns=st.sampled_from([1, 6, 16]),
+    last=st.booleans(),
     with_=st.sampled_from(["", "gate", "bias", "gate and bias"]),
     options=st.sampled_from([{}, {"clamp": 0.7}, {"clamp": 5.0, "eps": 1e-6}, {"eps": 0.1, "scale": 2.0}]),
     double=st.booleans(),
 )
-def test_equals_the_formula(seed, nodes, edges, heads, width, columns, with_, options, double) -> None:
+def test_equals_the_formula(seed, nodes, edges, heads, width, columns, last, with_, options, double) -> None:
     g = torch.Generator().manual_seed(seed)
     graph = adjacency(random_graph(g, nodes, edges), nodes)
     inputs = random_inputs(g, graph, heads, width, columns, with_)
     dtype, bound = (torch.float64, 1e-12) if double else (torch.float32, 1e-5)
-    got = value_and_gradients(inputs, graph, dtype, True, **options)
+    got = value_and_gradients(inputs, graph, dtype, True, last=last, **options)
     wanted = value_and_gradients(inputs, graph, torch.float64, False, **options)
     if not double and "clamp" in options:
         # A score on the border of the cut may fall on either side in float32, and its gradient with it.
@@ -116,6 +126,37 @@ def test_two_sides_of_different_size() -> None:
     got, wanted = (value_and_gradients(inputs, graph, torch.float64, compiled) for compiled in (True, False))
     for part, exact in zip([*got[0], *got[1]], [*wanted[0], *wanted[1]], strict=True):
         torch.testing.assert_close(part, exact, rtol=1e-11, atol=1e-11)
+
+
+def test_other_devices_form_takes_heads_last_too(monkeypatch) -> None:
+    g = torch.Generator().manual_seed(0)
+    graph = adjacency(random_graph(g, 9, 30), 9)
+    inputs = random_inputs(g, graph, 3, 5, 6, "gate and bias")
+    wanted = value_and_gradients(inputs, graph, torch.float64, True)
+    monkeypatch.setattr(sys.modules["graphformers.ops.edge_attention"], "use_kernels", lambda _: False)
+    got = value_and_gradients(inputs, graph, torch.float64, True, last=True)
+    for part, exact in zip([*got[0], *got[1]], [*wanted[0], *wanted[1]], strict=True):
+        torch.testing.assert_close(part, exact, rtol=1e-11, atol=1e-11)
+
+
+def test_a_loss_may_leave_an_output_out() -> None:
+    g = torch.Generator().manual_seed(0)
+    graph = adjacency(random_graph(g, 9, 30), 9)
+    x = {name: value.requires_grad_() for name, value in random_inputs(g, graph, 2, 4, 4, "gate").items()}
+    gradients = {}
+    for compiled in (True, False):
+        o, products = (
+            edge_attention(**x, graph=graph)
+            if compiled
+            else edge_attention_reference(x["q"], x["k"], x["v"], x["gate"], None, graph, math.inf, 0.0, 0.5)
+        )
+        for name, part in (("o", o), ("products", products)):
+            gradients[compiled, name] = torch.autograd.grad(
+                part.square().sum(), list(x.values()), retain_graph=True, allow_unused=True
+            )
+    for name in ("o", "products"):
+        for got, wanted in zip(gradients[True, name], gradients[False, name], strict=True):
+            torch.testing.assert_close(got, torch.zeros_like(got) if wanted is None else wanted)
 
 
 def test_threads_and_edge_order_do_not_change_a_bit() -> None:
