@@ -498,6 +498,16 @@ def absolute(typing_context, a):
 
 
 @intrinsic
+def sqrt(typing_context, a):
+    """Square root, lane by lane."""
+
+    def codegen(context, builder, signature, arguments):
+        return _call(builder, f"llvm.sqrt.{_suffix(a)}", a.llvm_type, list(arguments))
+
+    return a(a), codegen
+
+
+@intrinsic
 def maximum(typing_context, a, b):
     """The larger of two, lane by lane; ``b`` where either is NaN."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from formerkit.io import CheckpointError, sync_folder
 
@@ -39,6 +39,18 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Any] | None
     state: dict[str, Any]
+
+
+def finite_weights(model: nn.Module, step: int) -> dict[str, Tensor]:
+    """The model's state dict.
+
+    Raises:
+        CheckpointError: If an entry is not finite.
+    """
+    weights = model.state_dict()
+    if bad := [name for name, value in weights.items() if not value.isfinite().all()]:
+        raise CheckpointError(f"step {step}: not saved, {len(bad)} entries are not finite ({bad[0]}, ...)")
+    return weights
 
 
 def save_checkpoint(

@@ -95,6 +95,26 @@ def load_config(path: str | Path, *, above: tuple[Path, ...] = ()) -> dict[str, 
     return _merged(load_config(here.parent / base, above=(*above, here)), content)
 
 
+def peek(argv: Sequence[str], key: str, default: str) -> str:
+    """What the command line, else its configuration file, says of one setting, before there is a parser.
+
+    For settings on which the others depend: the name of a model, say.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    path, words = _split_config(argv)
+    for number, word in enumerate(words):
+        if word.startswith(f"--{key}="):
+            return word.split("=", 1)[1]
+        if word == f"--{key}" and number + 1 < len(words):
+            return words[number + 1]
+    content: Any = load_config(path) if path else {}
+    for name in key.split("."):
+        content = content.get(name, default) if isinstance(content, dict) else default
+    return content if isinstance(content, str) else default
+
+
 def parse_program(
     build: Callable[[ArgumentParser], None],
     argv: Sequence[str],

@@ -104,7 +104,7 @@ class OneCycleTraining(TrainingSettings):
         if not 0 <= self.warm_share <= 1:
             raise ConfigError(f"training.warm_share: expected a number in 0..1, got {self.warm_share}")
 
-    def schedule(self, total: int) -> Schedule:
+    def make_schedule(self, total: int) -> Schedule:
         """The learning rate over ``total`` steps."""
         from formerkit.training.schedule import OneCycle
 

@@ -7,10 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from graphformers.ops.adjacency import check_edge_index
+from formerkit.mixers.backends import use_kernels
+from formerkit.parallel import arrays, run_ranges
+from graphformers.ops.adjacency import check_edge_index, in_runs
 from graphformers.ops.batches import check_sorted, graph_counts
 
 Normalization = Literal["sym", "rw", "none"]
+JACOBI_NODES = 64
+"""Graphs of up to so many nodes go through the compiled rotations; of more, LAPACK is as fast."""
 ELEMENTS_AT_ONCE = 1 << 24
 """Most entries of the dense Laplacians that are decomposed together: 128 MB."""
 
@@ -68,12 +72,16 @@ def laplacian_eigenvectors(
         raise ValueError("edge_index: an edge joins two graphs of the batch")
     vectors = torch.zeros(num_nodes, k, device=edge_index.device)
     values = torch.full((num_graphs, k), torch.nan, device=edge_index.device)
-    by_graph = torch.argsort(graph, stable=True)
-    edge_starts = torch.searchsorted(graph[by_graph], torch.arange(num_graphs + 1, device=graph.device))
+    by_graph, edge_starts = in_runs(graph, num_graphs)
     for size in sizes.unique().tolist():
         if size == 0:
             continue
         alike = (sizes == size).nonzero()[:, 0]
+        if size <= JACOBI_NODES and use_kernels(vectors):
+            _by_rotations(
+                alike, size, starts, edge_starts, by_graph, edge_index, normalization, skip_first, vectors, values
+            )
+            continue
         for some in alike.split(max(1, ELEMENTS_AT_ONCE // size**2)):
             edges = _edges_of(some, edge_starts, by_graph)
             local = edge_index[:, edges] - starts[graph[edges]]
@@ -87,6 +95,20 @@ def laplacian_eigenvectors(
             vectors[rows, :count] = found[:, :, first : first + count].flatten(0, 1).float()
             values[some, :count] = ordered[:, first : first + count].float()
     return vectors, values
+
+
+def _by_rotations(
+    graphs: Tensor, size: int, starts: Tensor, edge_starts: Tensor, by_graph: Tensor, edge_index: Tensor,
+    normalization: Normalization, skip_first: bool, vectors: Tensor, values: Tensor,
+) -> None:  # fmt: skip
+    """Write what belongs to ``graphs``, all of one size."""
+    from graphformers.encodings.jacobi_kernels import TOGETHER, smallest_eigenpairs
+
+    inputs = (graphs, starts, edge_starts, by_graph, *edge_index.contiguous())
+    run_ranges(
+        smallest_eigenpairs, -(-len(graphs) // TOGETHER), size, *arrays(*inputs), normalization != "none",
+        normalization == "rw", int(skip_first), *arrays(vectors, values),
+    )  # fmt: skip
 
 
 def _edges_of(graphs: Tensor, starts: Tensor, by_graph: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ def adjacency(edge_index: Tensor, num_nodes: int | tuple[int, int]) -> Adjacency
     sources, destinations = (num_nodes, num_nodes) if isinstance(num_nodes, int) else num_nodes
     check_edge_index(edge_index, sources, destinations)
     edge_index = edge_index.long()
-    edges_out, starts_out = _sorted(edge_index[0], sources)
-    edges_in, starts_in = _sorted(edge_index[1], destinations)
+    edges_out, starts_out = in_runs(edge_index[0], sources)
+    edges_in, starts_in = in_runs(edge_index[1], destinations)
     places = torch.empty_like(edges_in)
     places[edges_in] = torch.arange(len(places), device=places.device)
     return Adjacency(
@@ -77,8 +77,8 @@ def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> Non
             )
 
 
-def _sorted(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The stable order of ``keys``, and where each key's run begins."""
+def in_runs(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The stable order [n] of ``keys`` [n] from 0 to ``count`` - 1, and where each key's run begins [count + 1]."""
     starts = starts_of(torch.bincount(keys, minlength=count))
     if keys.device.type != "cpu":
         return torch.argsort(keys, stable=True), starts
