@@ -83,7 +83,7 @@ def main() -> None:
     none = Hooks(validate=lambda step: None, save=lambda step: None)
     fit(
         fabric, wrapped, optimizer, batches(samples, settings.epochs), settings,
-        settings.schedule(settings.epochs * len(samples)), None, none,
+        settings.make_schedule(settings.epochs * len(samples)), None, none,
         seed=0, start_step=0, steps_per_epoch=len(samples),
     )  # fmt: skip
     print(score(model, [collate([sample]) for sample in samples], model.class_names, arguments.output).table())

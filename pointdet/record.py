@@ -13,8 +13,7 @@ from formerdata.kitti import KittiDataset, collate
 from torch.utils.data import DataLoader
 
 import formerkit
-from formerkit.io import CheckpointError
-from formerkit.training.checkpoint import save_checkpoint
+from formerkit.training.checkpoint import finite_weights, save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
 from formerkit.training.settings import OneCycleTraining
@@ -63,9 +62,7 @@ class Record:
         """
         if self.run is None:
             return
-        weights = self.model.state_dict()
-        if bad := [name for name, value in weights.items() if not value.isfinite().all()]:
-            raise CheckpointError(f"step {step}: not saved, {len(bad)} entries are not finite ({bad[0]}, ...)")
+        weights = finite_weights(self.model, step)
         save_checkpoint(self._checkpoints(self.run), step, weights, self.optimizer.state_dict(), self._state(step))
 
     def validate(self, step: int) -> None:

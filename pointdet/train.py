@@ -93,7 +93,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     record = Record(fabric, lion, optimizer, val_set, settings, run, header, source, best)
     fit(
         fabric, model, optimizer, (batch.to(fabric.device) for batch in loader), settings,
-        settings.schedule(sampler.total_steps), run,
+        settings.make_schedule(sampler.total_steps), run,
         Hooks(validate=record.validate, save=record.save),
         seed=config.seed, start_step=start_step, steps_per_epoch=sampler.steps_per_epoch,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def smallest_eigenpairs(
     first, last, size, graphs, node_starts, edge_starts, by_graph, sources, destinations, scaled, walk, skip,
     vectors, values,
 ):  # fmt: skip
-    """The Laplacians' first eigenvectors, of blocks ``first`` to ``last`` of graphs of ``size`` nodes, ``TOGETHER`` in each.
+    """The Laplacians' first eigenvectors, of blocks ``first`` to ``last``, each of ``TOGETHER`` graphs of ``size`` nodes.
 
     Args:
         graphs: The graphs of that size. node_starts, edge_starts: [G + 1], of all graphs. by_graph: [E], edges in the

@@ -141,7 +141,7 @@ def run_fragile(
     with Run(folder) as run:
         fit(
             fabric, wrapped, optimizer, [FrozenBatch(value) for value in values], settings,
-            schedule or settings.schedule(steps), run, Hooks(validate, save),
+            schedule or settings.make_schedule(steps), run, Hooks(validate, save),
             seed=0, start_step=start_step, steps_per_epoch=steps // settings.epochs,
         )  # fmt: skip
     return model
@@ -246,7 +246,7 @@ def test_steps_are_those_of_a_plain_loop(tmp_path: Path, accumulate: int) -> Non
     parts = [part for row in rows for part in row.chunk(accumulate)]
     hooks = Hooks(lambda step: None, lambda step: None)
     with Run(tmp_path) as run:
-        schedule = settings.schedule(10)
+        schedule = settings.make_schedule(10)
         fit(fabric, wrapped, optimizer, parts, settings, schedule, run, hooks, seed=0, start_step=0, steps_per_epoch=5)
     expected, norms = _twin(rows, settings)
     assert min(norms) < settings.clip_norm < max(norms)

@@ -57,7 +57,7 @@ def main(folder: Path, processes: int) -> None:
     run = Run(folder) if fabric.is_global_zero else None
     hooks = Hooks(validate=lambda step: None, save=save)
     fit(
-        fabric, model, optimizer, loader, settings, settings.schedule(sampler.total_steps), run, hooks,
+        fabric, model, optimizer, loader, settings, settings.make_schedule(sampler.total_steps), run, hooks,
         seed=0, start_step=0, steps_per_epoch=sampler.steps_per_epoch,
     )  # fmt: skip
     if run is not None:

@@ -83,7 +83,7 @@ def main(folder: Path, pause: float, workers: int) -> None:
 
     with Run(folder, resume_step=start if found else None) as run:
         hooks = Hooks(validate=lambda step: None, save=save)
-        schedule = SETTINGS.schedule(sampler.total_steps)
+        schedule = SETTINGS.make_schedule(sampler.total_steps)
         fit(
             fabric, model, optimizer, slow(), SETTINGS, schedule, run, hooks,
             seed=0, start_step=start, steps_per_epoch=sampler.steps_per_epoch,
