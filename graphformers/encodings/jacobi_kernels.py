@@ -38,7 +38,7 @@ def smallest_eigenpairs(
     first, last, size, graphs, node_starts, edge_starts, by_graph, sources, destinations, scaled, walk, skip,
     vectors, values,
 ):  # fmt: skip
-    """The Laplacians' first eigenvectors, of blocks ``first`` to ``last``, each of ``TOGETHER`` graphs of ``size`` nodes.
+    """The Laplacians' first eigenvectors, of blocks of ``TOGETHER`` graphs from ``first`` to ``last``, of one size.
 
     Args:
         graphs: The graphs of that size. node_starts, edge_starts: [G + 1], of all graphs. by_graph: [E], edges in the
