@@ -47,7 +47,8 @@ def scaffold_split(
     members: dict[str, list[int]] = {}
     for number, one in enumerate(smiles):
         members.setdefault(scaffold(one, chirality=chirality), []).append(number)
-    room = fractions[0] * len(smiles), (fractions[0] + fractions[1]) * len(smiles)
+    # (0.7 + 0.1) * 10 is a little less than 8, which must not cost a place.
+    room = fractions[0] * len(smiles) + 1e-9, (fractions[0] + fractions[1]) * len(smiles) + 1e-9
     train: list[int] = []
     valid: list[int] = []
     test: list[int] = []
