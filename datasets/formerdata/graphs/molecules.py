@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
+from formerdata.graphs.csv_table import column, read_csv
 from formerdata.graphs.molecule_features import smiles_graph
 from formerdata.graphs.packed import GraphBatch, PackedGraphs, pack
-from formerdata.text import read_text
 from formerkit.io import DataError
 
 
@@ -58,20 +55,19 @@ def read_molecules(
             not a finite number, or a molecule that RDKit refuses; it names line and column.
         MissingExtraError: If RDKit is absent.
     """
-    header, rows = _table(path)
+    header, rows = read_csv(path)
     wanted = [name for name in header if name != smiles] if targets is None else list(targets)
-    for name in (smiles, *wanted):
-        if name not in header:
-            raise DataError(path, "no such column", line=1, field=name, expected=f"one of {', '.join(header)}")
-    column, positions = header.index(smiles), [header.index(name) for name in wanted]
-    values = [[_target(path, line, header[place], row[place]) for place in positions] for line, row in rows]
-    entries = [(line, row[column]) for line, row in rows]
+    place, places = column(path, header, smiles), [column(path, header, name) for name in wanted]
+    values = [
+        [_target(path, line, name, row[at]) for name, at in zip(wanted, places, strict=True)] for line, row in rows
+    ]
+    entries = [(line, row[place]) for line, row in rows]
     graphs, kept, unreadable = read_smiles(path, entries, smiles_graph, field=smiles, skip_unreadable=skip_unreadable)
     packed = pack(graphs, name=str(path))
     y = torch.tensor([values[number] for number in kept], dtype=torch.float32).reshape(len(kept), len(wanted))
     return Molecules(
         replace(packed, y=y).checked(),
-        tuple(rows[number][1][column] for number in kept),
+        tuple(rows[number][1][place] for number in kept),
         tuple(rows[number][0] for number in kept),
         tuple(wanted),
         unreadable,
@@ -106,26 +102,6 @@ def read_smiles(
         more = f" (and {len(unreadable) - 1} more of {len(entries)})" if len(unreadable) > 1 else ""
         raise DataError(path, reason + more, line=line, field=field, expected="molecules that RDKit can make")
     return graphs, kept, tuple(unreadable)
-
-
-def _table(path: str | os.PathLike[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and each row with its line."""
-    if not Path(path).is_file():
-        raise DataError(path, "no such file")
-    reader = csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise DataError(path, str(error), line=reader.line_num, expected="comma-separated values") from None
-    if len(lines) < 2:
-        raise DataError(path, "no rows", expected="a header line and a row for each molecule")
-    header = [name.strip() for name in lines[0][1]]
-    if len(set(header)) < len(header):
-        raise DataError(path, "two columns of one name", line=1, expected="each name once")
-    for line, row in lines[1:]:
-        if len(row) != len(header):
-            raise DataError(path, f"{len(row)} columns", line=line, expected=str(len(header)))
-    return header, lines[1:]
 
 
 def _target(path: str | os.PathLike[str], line: int, column: str, word: str) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from formerdata.graphs.csv_table import read_csv
 from formerdata.graphs.molecule_features import ATOM_SIZES, BOND_SIZES, smiles_graph
 from formerdata.graphs.molecules import read_molecules
 from formerdata.graphs.scaffold import scaffold, scaffold_split
@@ -72,12 +73,19 @@ def test_features_are_those_of_ogb() -> None:
     same_as_ogb(("CCO", "*", "[C+7]", "N->[Cu]", "F/C=C\\F", "C[C@@H](N)O", "[Na+].[Cl-]", "FS(F)(F)(F)(F)F", "[CH3]"))
 
 
-@pytest.mark.parametrize("name", ["bbbp", "esol", "freesolv", "lipo", "tox21"])
-def test_features_of_real_molecules_are_those_of_ogb(name: str) -> None:
-    same_as_ogb(read_molecules(data("molecules", f"{name}.csv"), skip_unreadable=True).smiles[:: STRIDE[name]])
+# Every so many of each table, to be quick; with 1 everywhere (15,832 molecules) they are equal too.
+@pytest.mark.parametrize(("name", "stride"), [("bbbp", 10), ("esol", 5), ("freesolv", 2), ("lipo", 20), ("tox21", 20)])
+def test_features_of_real_molecules_are_those_of_ogb(name: str, stride: int) -> None:
+    header, rows = read_csv(data("molecules", f"{name}.csv"))
+    smiles = (row[header.index("smiles")] for _, row in rows[::stride])
+    same_as_ogb(tuple(one for one in smiles if readable(one)))
 
 
-STRIDE = {"bbbp": 5, "esol": 3, "freesolv": 1, "lipo": 10, "tox21": 10}  # with 1 everywhere: 40 s, equal too
+def readable(smiles: str) -> bool:
+    try:
+        return smiles_graph(smiles).num_nodes > 0
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize("packed", [False, True])
