@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from pathlib import Path
 
 from formerkit.io import DataError
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a UTF-8 file.
+    """The text of a UTF-8 file, which is gzipped if its name ends in ``.gz``.
 
     Raises:
         DataError: If it is not text (a binary or damaged file); the byte is named.
         FileNotFoundError: If there is no such file.
     """
     raw = Path(path).read_bytes()
+    if Path(path).suffix == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(path, f"cannot be unpacked ({error})", expected="a gzip file") from None
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
