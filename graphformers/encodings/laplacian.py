@@ -1,4 +1,4 @@
-"""Eigenvectors of the graph Laplacian, exactly, for batches of graphs of up to some thousand nodes."""
+"""Eigenvectors of the graph Laplacian, for batches of graphs: exactly for graphs of up to some thousand nodes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from graphformers.ops.adjacency import check_edge_index
 from graphformers.ops.batches import check_sorted, graph_counts
 
 Normalization = Literal["sym", "rw", "none"]
+LARGEST_DENSE = 2048
+"""Most nodes of a graph that is decomposed whole; a larger one goes to the solver for sparse graphs, part by part."""
 ELEMENTS_AT_ONCE = 1 << 24
 """Most entries of the dense Laplacians that are decomposed together: 128 MB."""
 
@@ -74,6 +76,16 @@ def laplacian_eigenvectors(
         if size == 0:
             continue
         alike = (sizes == size).nonzero()[:, 0]
+        if size > LARGEST_DENSE:
+            from graphformers.encodings.sparse_laplacian import sparse_laplacian_eigenvectors
+
+            for number in alike.tolist():
+                local = edge_index[:, _edges_of(alike.new_tensor([number]), edge_starts, by_graph)] - starts[number]
+                mine = slice(int(starts[number]), int(starts[number]) + size)
+                vectors[mine], values[number] = sparse_laplacian_eigenvectors(
+                    local, size, k, normalization=normalization, skip_first=skip_first
+                )
+            continue
         for some in alike.split(max(1, ELEMENTS_AT_ONCE // size**2)):
             edges = _edges_of(some, edge_starts, by_graph)
             local = edge_index[:, edges] - starts[graph[edges]]

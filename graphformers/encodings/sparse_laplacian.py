@@ -12,7 +12,7 @@ from formerkit.io import require
 from graphformers.encodings.laplacian import Normalization, _decomposed, _with_signs
 from graphformers.encodings.laplacian_operator import laplacian_operator
 from graphformers.encodings.smallest_eigenpairs import smallest_eigenpairs
-from graphformers.ops.adjacency import check_edge_index
+from graphformers.ops.links import simple_links
 
 LARGEST_DENSE = 512
 """Nodes up to which a part is decomposed whole."""
@@ -49,7 +49,6 @@ def sparse_laplacian_eigenvectors(
         ValueError: On edges that name absent nodes, an unknown normalization, or k below 1.
         MissingExtraError: Without scipy.
     """
-    check_edge_index(edge_index, num_nodes, num_nodes)
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
     if normalization not in ("sym", "rw", "none"):
@@ -58,7 +57,7 @@ def sparse_laplacian_eigenvectors(
     if num_nodes == 0:
         return vectors, values
     count, scaled = k + int(skip_first), normalization != "none"
-    edges = _both_ways_once(edge_index.cpu(), num_nodes)
+    edges = simple_links(edge_index.cpu(), num_nodes)
     degree = torch.bincount(edges[0], minlength=num_nodes).double()
     weight = degree if scaled else torch.ones_like(degree)
     rank, sizes = _parts(edges, num_nodes)
@@ -84,15 +83,6 @@ def sparse_laplacian_eigenvectors(
 
 Pair = tuple[float, Tensor, Tensor]
 """An eigenvalue, the nodes on which its vector lives, rising, and its entries there, float64."""
-
-
-def _both_ways_once(edge_index: Tensor, num_nodes: int) -> Tensor:
-    edges = edge_index.long()
-    edges = edges[:, edges[0] != edges[1]]
-    keys = torch.cat([edges[0] * num_nodes + edges[1], edges[1] * num_nodes + edges[0]])
-    # numpy sorts integers several times faster than torch.unique does.
-    keys = torch.from_numpy(np.unique(keys.numpy()))
-    return torch.stack([keys // num_nodes, keys % num_nodes])
 
 
 def _parts(edges: Tensor, num_nodes: int) -> tuple[Any, Any]:
