@@ -1,5 +1,18 @@
-"""Graph transformers: layers, models, and the operations under them."""
+"""Graph transformers: layers, models, encodings, and the operations under them."""
+
+from typing import Any
 
 from graphformers.models import GraphTransformer
 
-__all__ = ["GraphTransformer"]
+_TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
+
+__all__ = ["GraphTransformer", "HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE"]
+
+
+def __getattr__(name: str) -> Any:
+    # Transforms need torch_geometric, which is optional and takes seconds to import.
+    if name in _TRANSFORMS:
+        from graphformers import transforms
+
+        return getattr(transforms, name)
+    raise AttributeError(f"module 'graphformers' has no attribute {name!r}")

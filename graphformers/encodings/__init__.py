@@ -1,5 +1,25 @@
-"""Where a node stands in its graph."""
+"""Where a node stands in its graph: positional and structural encodings, and the modules that read them."""
 
+from graphformers.encodings.cache import with_encodings
+from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
+from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
 from graphformers.encodings.laplacian import laplacian_eigenvectors
+from graphformers.encodings.random_walk import random_walk_probabilities
+from graphformers.encodings.settings import EncodingSettings
+from graphformers.encodings.sparse_laplacian import sparse_laplacian_eigenvectors
+from graphformers.encodings.weisfeiler_lehman import hashed_colours, paper_colours
 
-__all__ = ["laplacian_eigenvectors"]
+__all__ = [
+    "DeepSetEncoder",
+    "EncodingSettings",
+    "LinearEncoder",
+    "SignNetEncoder",
+    "hashed_colours",
+    "heat_kernel",
+    "heat_kernel_diagonals",
+    "laplacian_eigenvectors",
+    "paper_colours",
+    "random_walk_probabilities",
+    "sparse_laplacian_eigenvectors",
+    "with_encodings",
+]

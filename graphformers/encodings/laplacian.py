@@ -1,7 +1,8 @@
-"""Eigenvectors of the graph Laplacian, exactly, for batches of graphs of up to some thousand nodes."""
+"""Eigenvectors of the graph Laplacian, for batches of graphs: exactly for graphs of up to some thousand nodes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,6 +16,8 @@ from graphformers.ops.batches import check_sorted, graph_counts
 Normalization = Literal["sym", "rw", "none"]
 JACOBI_NODES = 64
 """Graphs of up to so many nodes go through the compiled rotations; of more, LAPACK is as fast."""
+LARGEST_DENSE = 2048
+"""Most nodes of a graph that is decomposed whole; a larger one goes to the solver for sparse graphs, part by part."""
 ELEMENTS_AT_ONCE = 1 << 24
 """Most entries of the dense Laplacians that are decomposed together: 128 MB."""
 
@@ -70,52 +73,80 @@ def laplacian_eigenvectors(
     graph = batch[edge_index[0]]
     if bool((graph != batch[edge_index[1]]).any()):
         raise ValueError("edge_index: an edge joins two graphs of the batch")
+    by_graph, edge_starts = in_runs(graph, num_graphs)
     vectors = torch.zeros(num_nodes, k, device=edge_index.device)
     values = torch.full((num_graphs, k), torch.nan, device=edge_index.device)
-    by_graph, edge_starts = in_runs(graph, num_graphs)
+    work = _Work(edge_index, starts, edge_starts, by_graph, normalization, int(skip_first), vectors, values)
     for size in sizes.unique().tolist():
-        if size == 0:
-            continue
         alike = (sizes == size).nonzero()[:, 0]
-        if size <= JACOBI_NODES and use_kernels(vectors):
-            _by_rotations(
-                alike, size, starts, edge_starts, by_graph, edge_index, normalization, skip_first, vectors, values
-            )
-            continue
-        for some in alike.split(max(1, ELEMENTS_AT_ONCE // size**2)):
-            edges = _edges_of(some, edge_starts, by_graph)
-            local = edge_index[:, edges] - starts[graph[edges]]
-            place = torch.searchsorted(some, graph[edges])
-            dense = torch.zeros(len(some), size, size, dtype=torch.float64, device=edge_index.device)
-            dense[place, local[0], local[1]] = 1.0
-            found, ordered = _decomposed(dense, normalization)
-            first = int(skip_first)
-            count = max(0, min(k, size - first))
-            rows = (starts[some][:, None] + torch.arange(size, device=starts.device)).flatten()
-            vectors[rows, :count] = found[:, :, first : first + count].flatten(0, 1).float()
-            values[some, :count] = ordered[:, first : first + count].float()
+        if 0 < size <= JACOBI_NODES and use_kernels(vectors):
+            _by_rotations(work, alike, size)
+        elif 0 < size <= LARGEST_DENSE:
+            for some in alike.split(max(1, ELEMENTS_AT_ONCE // size**2)):
+                _by_lapack(work, some, size)
+        elif size > 0:
+            for number in alike:
+                _one_by_one(work, number, size)
     return vectors, values
 
 
-def _by_rotations(
-    graphs: Tensor, size: int, starts: Tensor, edge_starts: Tensor, by_graph: Tensor, edge_index: Tensor,
-    normalization: Normalization, skip_first: bool, vectors: Tensor, values: Tensor,
-) -> None:  # fmt: skip
-    """Write what belongs to ``graphs``, all of one size."""
+@dataclass(frozen=True)
+class _Work:
+    """The batch, and the results that are filled in graph by graph."""
+
+    edge_index: Tensor
+    starts: Tensor
+    edge_starts: Tensor
+    by_graph: Tensor
+    normalization: Normalization
+    skip: int
+    vectors: Tensor
+    values: Tensor
+
+
+def _by_rotations(work: _Work, graphs: Tensor, size: int) -> None:
+    """For small graphs, all of one size."""
     from graphformers.encodings.jacobi_kernels import TOGETHER, smallest_eigenpairs
 
-    inputs = (graphs, starts, edge_starts, by_graph, *edge_index.contiguous())
+    inputs = (graphs, work.starts, work.edge_starts, work.by_graph, *work.edge_index.contiguous())
     run_ranges(
-        smallest_eigenpairs, -(-len(graphs) // TOGETHER), size, *arrays(*inputs), normalization != "none",
-        normalization == "rw", int(skip_first), *arrays(vectors, values),
+        smallest_eigenpairs, -(-len(graphs) // TOGETHER), size, *arrays(*inputs), work.normalization != "none",
+        work.normalization == "rw", work.skip, *arrays(work.vectors, work.values),
     )  # fmt: skip
 
 
-def _edges_of(graphs: Tensor, starts: Tensor, by_graph: Tensor) -> Tensor:
-    """The edges of some graphs, from all edges sorted by graph."""
+def _by_lapack(work: _Work, graphs: Tensor, size: int) -> None:
+    """For graphs of one size, few enough that all their Laplacians can be there at once."""
+    edges, owner = _edges_of(graphs, work.edge_starts, work.by_graph)
+    local = work.edge_index[:, edges] - work.starts[graphs][owner]
+    dense = torch.zeros(len(graphs), size, size, dtype=torch.float64, device=work.vectors.device)
+    dense[owner, local[0], local[1]] = 1.0
+    found, ordered = _decomposed(dense, work.normalization)
+    chosen = slice(work.skip, work.skip + work.values.shape[1])
+    count = ordered[:, chosen].shape[1]
+    rows = (work.starts[graphs][:, None] + torch.arange(size, device=graphs.device)).flatten()
+    work.vectors[rows, :count] = found[:, :, chosen].flatten(0, 1).float()
+    work.values[graphs, :count] = ordered[:, chosen].float()
+
+
+def _one_by_one(work: _Work, number: Tensor, size: int) -> None:
+    """For a graph too large to be decomposed whole."""
+    from graphformers.encodings.sparse_laplacian import sparse_laplacian_eigenvectors
+
+    edges, _ = _edges_of(number[None], work.edge_starts, work.by_graph)
+    start = int(work.starts[number])
+    work.vectors[start : start + size], work.values[number] = sparse_laplacian_eigenvectors(
+        work.edge_index[:, edges] - start, size, work.values.shape[1],
+        normalization=work.normalization, skip_first=bool(work.skip),
+    )  # fmt: skip
+
+
+def _edges_of(graphs: Tensor, starts: Tensor, by_graph: Tensor) -> tuple[Tensor, Tensor]:
+    """The edges of some graphs, from all edges sorted by graph, and the place in ``graphs`` of each one's graph."""
     counts = starts[graphs + 1] - starts[graphs]
     first = torch.repeat_interleave(starts[graphs] - (torch.cumsum(counts, 0) - counts), counts)
-    return by_graph[first + torch.arange(len(first), device=first.device)]
+    owner = torch.repeat_interleave(torch.arange(len(graphs), device=graphs.device), counts)
+    return by_graph[first + torch.arange(len(first), device=first.device)], owner
 
 
 def _decomposed(links: Tensor, normalization: Normalization) -> tuple[Tensor, Tensor]:

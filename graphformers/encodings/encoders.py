@@ -1,0 +1,198 @@
+"""From positional and structural encodings to channels: modules that take (pe, eigenvalues, batch).
+
+An entry is missing where it is NaN or where its eigenvalue is (graphs with fewer eigenvectors than others); what stands
+there, zero or anything else, has no effect.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearEncoder(nn.Module):
+    """A linear map of the entries, as in Dwivedi and Bresson (2021).
+
+    In training each eigenvector index gets one random sign for the whole mini-batch, from torch's own generator; in
+    evaluation signs are as given.
+
+    Args:
+        k: Entries of a node.
+        channels: C.
+        flip_signs: False for encodings that have no sign to flip, such as those of random walks.
+    """
+
+    def __init__(self, k: int, channels: int, *, flip_signs: bool = True) -> None:
+        super().__init__()
+        self.k, self.flip_signs = k, flip_signs
+        self.linear = nn.Linear(k, channels)
+
+    def reset_parameters(self) -> None:
+        self.linear.reset_parameters()
+
+    def forward(self, pe: Tensor, eigenvalues: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
+        """[N, k], [G, k] and [N] to [N, C]; see :func:`present`.
+
+        Raises:
+            ValueError: On shapes that do not agree.
+        """
+        pe = torch.where(present(pe, eigenvalues, batch, self.k), pe, 0.0)
+        return self.linear(_with_random_signs(pe) if self.training and self.flip_signs else pe)
+
+
+class DeepSetEncoder(nn.Module):
+    """A sum over pairs (entry, eigenvalue), each through one network, as GraphGPS encodes Laplacian eigenvectors.
+
+    Signs are flipped in training as :class:`LinearEncoder` does.
+
+    Args:
+        k: Entries of a node.
+        channels: C.
+        hidden: Channels inside; 2 C if None.
+        num_layers: Of the network of a pair, at least 1.
+        flip_signs: As above.
+
+    Source:
+        Rampasek et al., *Recipe for a General, Powerful, Scalable Graph Transformer* (2022), after Kreuzer et al.,
+        *Rethinking Graph Transformers with Spectral Attention* (2021).
+    """
+
+    def __init__(
+        self, k: int, channels: int, *, hidden: int | None = None, num_layers: int = 2, flip_signs: bool = True
+    ) -> None:
+        super().__init__()
+        self.k, self.flip_signs = k, flip_signs
+        self.pair = _mlp(2, hidden or 2 * channels, channels, num_layers)
+
+    def reset_parameters(self) -> None:
+        _reset(self.pair)
+
+    def forward(self, pe: Tensor, eigenvalues: Tensor, batch: Tensor | None = None) -> Tensor:
+        """[N, k], [G, k] and [N] to [N, C]; zero for a node all of whose entries are missing.
+
+        Raises:
+            ValueError: On shapes that do not agree.
+        """
+        there = present(pe, eigenvalues, batch, self.k)
+        pe = torch.where(there, pe, 0.0)
+        if self.training and self.flip_signs:
+            pe = _with_random_signs(pe)
+        values = torch.where(there, _of_nodes(eigenvalues, batch, len(pe)), 0.0)
+        encoded = self.pair(torch.stack([pe, values], dim=2))
+        return torch.where(there[:, :, None], encoded, 0.0).sum(1)
+
+
+class SignNetEncoder(nn.Module):
+    """``rho(phi(v_1) + phi(-v_1), ..., phi(v_k) + phi(-v_k))``: the same for either sign of an eigenvector.
+
+    ``phi`` looks at one eigenvector at a time: a network of each entry and its eigenvalue, followed by GIN layers over
+    the graph's edges if there are any to be. It has no batch norm, so a graph's encoding does not depend on others.
+
+    Args:
+        k: Entries of a node.
+        channels: C.
+        hidden: Channels of ``phi``; C if None.
+        num_layers: Of the networks inside, at least 1.
+        message_passing: GIN layers in ``phi``; 0 for none, and then edges are not needed.
+
+    Source:
+        Lim et al., *Sign and Basis Invariant Networks for Spectral Graph Representation Learning* (2022), eq. 4.
+    """
+
+    def __init__(
+        self,
+        k: int,
+        channels: int,
+        *,
+        hidden: int | None = None,
+        num_layers: int = 2,
+        message_passing: int = 0,
+    ) -> None:
+        super().__init__()
+        hidden = hidden or channels
+        self.k = k
+        self.entry = _mlp(2, hidden, hidden, num_layers)
+        self.updates = nn.ModuleList(_mlp(hidden, hidden, hidden, 2) for _ in range(message_passing))
+        self.rho = _mlp(k * hidden, hidden, channels, num_layers)
+
+    def reset_parameters(self) -> None:
+        for network in (self.entry, *self.updates, self.rho):
+            _reset(network)
+
+    def forward(
+        self, pe: Tensor, eigenvalues: Tensor, batch: Tensor | None = None, edge_index: Tensor | None = None
+    ) -> Tensor:
+        """[N, k], [G, k], [N] and [2, E] to [N, C].
+
+        Raises:
+            ValueError: On shapes that do not agree, or without edges if there are GIN layers.
+        """
+        there = present(pe, eigenvalues, batch, self.k)
+        if len(self.updates) and edge_index is None:
+            raise ValueError("edge_index: the encoder was made with message passing")
+        pe = torch.where(there, pe, 0.0)
+        values = torch.where(there, _of_nodes(eigenvalues, batch, len(pe)), 0.0)
+        both = self._phi(pe, values, edge_index) + self._phi(-pe, values, edge_index)
+        return self.rho(torch.where(there[:, :, None], both, 0.0).flatten(1))
+
+    def _phi(self, pe: Tensor, values: Tensor, edge_index: Tensor | None) -> Tensor:
+        """[N, k, hidden]. A graph lacks an eigenvector at all its nodes, so none that is missing reaches another."""
+        h = self.entry(torch.stack([pe, values], dim=2))
+        for update in self.updates:
+            assert edge_index is not None
+            around = torch.zeros_like(h).index_add(0, edge_index[1], h[edge_index[0]])
+            h = h + update(h + around)
+        return h
+
+
+def present(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None, k: int) -> Tensor:
+    """[N, k]: which entries are there.
+
+    Args:
+        pe: [N, k]. eigenvalues: [G, k]; if None, only NaN entries are missing. batch: [N]; one graph if None.
+        k: As the module was made for.
+
+    Raises:
+        ValueError: On shapes that do not agree.
+    """
+    if pe.ndim != 2 or pe.shape[1] != k:
+        raise ValueError(f"pe: expected [N, {k}], got {tuple(pe.shape)}")
+    there = ~pe.isnan()
+    if eigenvalues is None:
+        return there
+    if eigenvalues.ndim != 2 or eigenvalues.shape[1] != k:
+        raise ValueError(f"eigenvalues: expected [G, {k}], got {tuple(eigenvalues.shape)}")
+    return there & ~_of_nodes(eigenvalues, batch, len(pe)).isnan()
+
+
+def _of_nodes(eigenvalues: Tensor, batch: Tensor | None, nodes: int) -> Tensor:
+    if batch is not None:
+        if len(batch) != nodes:
+            raise ValueError(f"batch: expected {nodes} entries, got {len(batch)}")
+        return eigenvalues[batch]
+    if len(eigenvalues) != 1:
+        raise ValueError(f"eigenvalues: expected one row without batch, got {len(eigenvalues)}")
+    return eigenvalues.expand(nodes, -1)
+
+
+def _with_random_signs(pe: Tensor) -> Tensor:
+    signs = torch.randint(0, 2, (pe.shape[1],), device=pe.device)
+    return pe * (2 * signs - 1)
+
+
+def _mlp(inputs: int, hidden: int, outputs: int, num_layers: int) -> nn.Sequential:
+    if num_layers < 1:
+        raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
+    widths = [inputs] + [hidden] * (num_layers - 1) + [outputs]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _reset(network: nn.Module) -> None:
+    for module in network.children():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()
