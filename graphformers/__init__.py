@@ -1,5 +1,5 @@
 """Graph transformers: layers, models, and the operations under them."""
 
-from graphformers.models import GraphTransformer
+from graphformers.models import GPS, GraphTransformer, MPNNVirtualNode
 
-__all__ = ["GraphTransformer"]
+__all__ = ["GPS", "GraphTransformer", "MPNNVirtualNode"]

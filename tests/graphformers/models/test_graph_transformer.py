@@ -226,7 +226,7 @@ GOOD = {"channels": 8, "out_channels": 2, "num_layers": 1, "heads": 2, "node_typ
         ({"heads": 3}, "heads: 8 channels are not a multiple of 3 heads"),
         ({"in_channels": 4}, "in_channels, node_types: expected exactly one"),
         ({"edge_types": 2, "edge_channels": 2}, "edge_types, edge_channels: expected at most one"),
-        ({"norm": "group"}, "norm: expected 'batch' or 'layer', got 'group'"),
+        ({"norm": "group"}, "norm: expected 'batch', 'layer' or None, got 'group'"),
         ({"readout": "edge"}, "readout: expected 'node' or 'graph', got 'edge'"),
     ],
 )
