@@ -72,11 +72,10 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
         return module(x)
     sizes = module.sizes if isinstance(module, SumEmbedding) else (module.num_embeddings,)
     x = x[:, None] if x.ndim == 1 else x
-    if x.is_floating_point() or x.shape[1] != len(sizes):
-        raise ValueError(
-            f"{name}: expected integers below {', '.join(map(str, sizes))}, {len(sizes)} a row, "
-            f"got {x.dtype} of shape {tuple(x.shape)}"
-        )
+    if x.is_floating_point():
+        raise ValueError(f"{name}: expected integers below {', '.join(map(str, sizes))}, got {x.dtype}")
+    if x.shape[1:] != (len(sizes),):
+        raise ValueError(f"{name}: expected {len(sizes)} integers a row, got shape {tuple(x.shape)}")
     for column, size in enumerate(sizes):
         part = x[:, column]
         if len(part) and (int(part.min()) < 0 or int(part.max()) >= size):
