@@ -52,9 +52,9 @@ class GINE(nn.Module):
             raise ValueError("edge_dim: expected None where in_channels is to be learned from the first input")
         self.initial_eps, self.activation, self.residual = eps, activation, residual
         if train_eps:
-            self.eps = nn.Parameter(torch.tensor(float(eps)))
+            self.eps = nn.Parameter(torch.tensor([float(eps)]))
         else:
-            self.register_buffer("eps", torch.tensor(float(eps)))
+            self.register_buffer("eps", torch.tensor([float(eps)]))
         self.edge_proj = None if edge_dim is None else linear(edge_dim, in_channels)
         self.mlp = nn.Sequential(linear(in_channels, out_channels), nn.ReLU(), nn.Linear(out_channels, out_channels))
         self.norm = norm_of(norm, out_channels)

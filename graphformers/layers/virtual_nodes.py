@@ -61,6 +61,8 @@ class DeepSetsVirtualNode(nn.Module):
 class _DeepSets(nn.Module):
     def __init__(self, channels: int, reduction: Reduction, activation: Activation, batch_norm: bool) -> None:
         super().__init__()
+        if reduction not in ("mean", "sum", "max", "min"):
+            raise ValueError(f"reduction: expected 'mean', 'sum', 'max' or 'min', got {reduction!r}")
         self.reduction = reduction
         self.alpha = nn.Linear(channels, channels)
         self.beta = nn.Linear(channels, channels, bias=False)
