@@ -2,11 +2,19 @@
 
 from typing import Any
 
-from graphformers.models import GraphTransformer
+from graphformers.models import GPS, GraphTransformer, MPNNVirtualNode
 
 _TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
-__all__ = ["GraphTransformer", "HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE"]
+__all__ = [
+    "GPS",
+    "GraphTransformer",
+    "HeatKernelSE",
+    "LaplacianPE",
+    "MPNNVirtualNode",
+    "RandomWalkSE",
+    "WeisfeilerLehmanPE",
+]
 
 
 def __getattr__(name: str) -> Any:

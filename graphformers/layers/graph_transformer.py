@@ -5,13 +5,12 @@ Attention over neighbours, with a stream of edges beside the nodes' or without.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
+from graphformers.layers.parts import Norm, norm_of, reset
 from graphformers.ops import Adjacency, edge_attention
+from graphformers.ops.adjacency import as_adjacency
 
-Norm = Literal["batch", "layer"]
 CLAMP = 5.0
 """Scores are cut to [-5, 5], as in the authors' code: two weights differ by a factor of e^10 at most."""
 EPS = 1e-6
@@ -28,7 +27,7 @@ class GraphTransformerLayer(nn.Module):
         channels: C, of nodes and edges.
         heads: H, a divisor of C; channel c belongs to head c % H.
         edges: Whether edges have features, which gate the attention and go on themselves.
-        norm: Batch norm over all nodes (or edges) at hand, or layer norm.
+        norm: Batch norm over all nodes (or edges) at hand, layer norm, or None.
         dropout: In attention outputs and feed-forwards.
     """
 
@@ -45,17 +44,19 @@ class GraphTransformerLayer(nn.Module):
         self.edges = _Stream(channels, norm, dropout) if edges else None
 
     def reset_parameters(self) -> None:
-        for layer in (self.q_proj, self.k_proj, self.v_proj, self.gate_proj):
-            if layer is not None:
-                layer.reset_parameters()
-        for stream in (self.nodes, self.edges):
-            if stream is not None:
-                stream.reset_parameters()
+        reset(self.q_proj, self.k_proj, self.v_proj, self.gate_proj, self.nodes, self.edges)
 
     def forward(
-        self, x: Tensor, graph: Adjacency, edge_attr: Tensor | None = None, *, update_edges: bool = True
+        self,
+        x: Tensor,
+        edge_index: Tensor | Adjacency,
+        edge_attr: Tensor | None = None,
+        *,
+        update_edges: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """Nodes [N, C] and edges [E, C] to the same; edges come back as they were without ``update_edges``.
+
+        ``edge_index`` is [2, E], or the edges sorted before by :func:`graphformers.ops.adjacency`.
 
         Raises:
             ValueError: If edge features are missing, or given to a layer that has no use for them.
@@ -65,6 +66,7 @@ class GraphTransformerLayer(nn.Module):
                 f"edge_attr: expected {'none' if self.gate_proj is None else 'features of edges'}, "
                 f"as the layer was made with edges={self.gate_proj is not None}"
             )
+        graph = as_adjacency(edge_index, len(x))
         # Which channels make up a head is free: taken in turns, the compiled attention need not sort them.
         q, k, v = (project(x).unflatten(1, (-1, self.heads)) for project in (self.q_proj, self.k_proj, self.v_proj))
         if self.gate_proj is None or edge_attr is None or self.edges is None:
@@ -83,22 +85,15 @@ class _Stream(nn.Module):
     def __init__(self, channels: int, norm: Norm, dropout: float) -> None:
         super().__init__()
         self.out_proj = nn.Linear(channels, channels)
-        self.norm1, self.norm2 = (_norm(norm, channels) for _ in range(2))
+        self.norm1, self.norm2 = (norm_of(norm, channels) for _ in range(2))
         self.feed_forward = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * channels, channels)
         )
         self.dropout = nn.Dropout(dropout)
 
     def reset_parameters(self) -> None:
-        for module in (self.out_proj, self.norm1, self.norm2, self.feed_forward[0], self.feed_forward[3]):
-            module.reset_parameters()  # type: ignore[operator]
+        reset(self.out_proj, self.norm1, self.norm2, *self.feed_forward)
 
     def forward(self, x: Tensor, attended: Tensor) -> Tensor:
         x = self.norm1(x + self.out_proj(self.dropout(attended)))
         return self.norm2(x + self.feed_forward(x))
-
-
-def _norm(norm: Norm, channels: int) -> nn.Module:
-    if norm not in ("batch", "layer"):
-        raise ValueError(f"norm: expected 'batch' or 'layer', got {norm!r}")
-    return nn.BatchNorm1d(channels) if norm == "batch" else nn.LayerNorm(channels)

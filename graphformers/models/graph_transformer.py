@@ -6,14 +6,16 @@ attention over neighbours follow, and a small network reads the result off each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from graphformers.layers.graph_transformer import GraphTransformerLayer, Norm
+from graphformers.layers.encoders import blank, encoded, encoder
+from graphformers.layers.graph_transformer import GraphTransformerLayer
+from graphformers.layers.parts import Norm, reset
 from graphformers.ops import adjacency
-from graphformers.ops.batches import complete_edges, graph_mean
+from graphformers.ops.batches import complete_edges, graph_mean, graphs_of_nodes
 
 
 class GraphTransformer(nn.Module):
@@ -25,12 +27,12 @@ class GraphTransformer(nn.Module):
         out_channels: Predictions of a node or graph.
         num_layers: Layers.
         heads: H, a divisor of C.
-        node_types: Nodes have one of so many types instead of features.
-        edge_types: Edges have one of so many types; None and no ``edge_channels`` for a model without edge features.
+        node_types: Nodes have one of so many types instead of features; or several types, of so many values each.
+        edge_types: Edges likewise; None and no ``edge_channels`` for a model without edge features.
         edge_channels: Features of an edge.
         pe_channels: Laplacian eigenvectors of a node; 0 for none.
         wl_colours: Size of a table of Weisfeiler-Lehman colours; 0 for none.
-        norm: Batch or layer norm.
+        norm: Batch or layer norm, or None.
         dropout: In the layers. in_dropout: Of the embedded nodes.
         readout: A prediction for each node, or for the mean of each graph.
         full: Attention among all nodes of a graph instead of neighbours; edge features are then one and the same.
@@ -48,8 +50,8 @@ class GraphTransformer(nn.Module):
         heads: int,
         *,
         in_channels: int | None = None,
-        node_types: int | None = None,
-        edge_types: int | None = None,
+        node_types: int | Sequence[int] | None = None,
+        edge_types: int | Sequence[int] | None = None,
         edge_channels: int | None = None,
         pe_channels: int = 0,
         wl_colours: int = 0,
@@ -67,9 +69,9 @@ class GraphTransformer(nn.Module):
         if readout not in ("node", "graph"):
             raise ValueError(f"readout: expected 'node' or 'graph', got {readout!r}")
         self.readout, self.full = readout, full
-        self.node_encoder = _encoder(node_types, in_channels, channels)
+        self.node_encoder = encoder(node_types, in_channels, channels)
         edges = edge_types is not None or edge_channels is not None
-        self.edge_encoder = _encoder(edge_types, edge_channels, channels) if edges else None
+        self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
         self.pe_encoder = nn.Linear(pe_channels, channels) if pe_channels else None
         self.wl_encoder = nn.Embedding(wl_colours, channels) if wl_colours else None
         self.in_dropout = nn.Dropout(in_dropout)
@@ -84,9 +86,7 @@ class GraphTransformer(nn.Module):
 
     def reset_parameters(self) -> None:
         encoders = (self.node_encoder, self.edge_encoder, self.pe_encoder, self.wl_encoder)
-        for module in (*encoders, *self.layers, *self.head):
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+        reset(*encoders, *self.layers, *self.head)
 
     def forward(
         self,
@@ -111,11 +111,7 @@ class GraphTransformer(nn.Module):
             ValueError: If an input the model was made for is missing, one it was not made for is given, or edges name
                 nodes that are not there.
         """
-        if batch is None:
-            batch = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-            num_graphs = 1 if num_graphs is None else num_graphs
-        if num_graphs is None:
-            num_graphs = int(batch.max()) + 1 if len(batch) else 0
+        batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
         h = self._embedded(x, pe, wl)
         if self.full:
             edge_index = complete_edges(batch, num_graphs)
@@ -129,12 +125,12 @@ class GraphTransformer(nn.Module):
         return self.head(graph_mean(h, batch, num_graphs) if self.readout == "graph" else h)
 
     def _embedded(self, x: Tensor, pe: Tensor | None, wl: Tensor | None) -> Tensor:
-        h = self.in_dropout(_encoded(self.node_encoder, x, "x"))
-        for name, encoder, value in (("pe", self.pe_encoder, pe), ("wl", self.wl_encoder, wl)):
-            if (encoder is None) != (value is None):
-                raise ValueError(f"{name}: the model was made {'without' if encoder is None else 'for'} it")
-            if encoder is not None and value is not None:
-                h = h + encoder(value)
+        h = self.in_dropout(encoded(self.node_encoder, x, "x"))
+        for name, place, value in (("pe", self.pe_encoder, pe), ("wl", self.wl_encoder, wl)):
+            if (place is None) != (value is None):
+                raise ValueError(f"{name}: the model was made {'without' if place is None else 'for'} it")
+            if place is not None and value is not None:
+                h = h + place(value)
         return h
 
     def _embedded_edges(self, edge_attr: Tensor | None) -> Tensor | None:
@@ -142,32 +138,10 @@ class GraphTransformer(nn.Module):
             return None
         if edge_attr is None:
             raise ValueError("edge_attr: the model was made for edge features")
-        return _encoded(self.edge_encoder, edge_attr, "edge_attr")
+        return encoded(self.edge_encoder, edge_attr, "edge_attr")
 
     def _constant_edges(self, count: int, like: Tensor) -> Tensor | None:
         """Edges of the complete graph carry nothing: type 0, or zeros."""
         if self.edge_encoder is None:
             return None
-        if isinstance(self.edge_encoder, nn.Embedding):
-            return self.edge_encoder(torch.zeros(count, dtype=torch.int64, device=like.device))
-        return self.edge_encoder(like.new_zeros(count, self.edge_encoder.in_features))
-
-
-def _encoder(types: int | None, features: int | None, channels: int) -> nn.Embedding | nn.Linear:
-    if types is not None:
-        return nn.Embedding(types, channels)
-    assert features is not None
-    return nn.Linear(features, channels)
-
-
-def _encoded(encoder: nn.Embedding | nn.Linear, x: Tensor, name: str) -> Tensor:
-    if not isinstance(encoder, nn.Embedding):
-        return encoder(x)
-    if x.is_floating_point():
-        raise ValueError(f"{name}: expected integers below {encoder.num_embeddings}, got {x.dtype}")
-    x = x.squeeze(1) if x.ndim == 2 else x
-    if x.numel() and (int(x.min()) < 0 or int(x.max()) >= encoder.num_embeddings):
-        raise ValueError(
-            f"{name}: expected types from 0 to {encoder.num_embeddings - 1}, got {int(x.min())} to {int(x.max())}"
-        )
-    return encoder(x)
+        return encoded(self.edge_encoder, blank(self.edge_encoder, count, like), "edge_attr")

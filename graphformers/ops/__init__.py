@@ -1,6 +1,8 @@
-"""Operations on edges: attention over a node's neighbours, and the order of edges that makes it fast."""
+"""Operations on edges: attention and sums over a node's neighbours, and the order of edges that makes them fast."""
 
 from graphformers.ops.adjacency import Adjacency, adjacency
 from graphformers.ops.edge_attention import edge_attention
+from graphformers.ops.gated_aggregation import gated_aggregation
+from graphformers.ops.neighbour_sum import neighbour_sum
 
-__all__ = ["Adjacency", "adjacency", "edge_attention"]
+__all__ = ["Adjacency", "adjacency", "edge_attention", "gated_aggregation", "neighbour_sum"]

@@ -63,6 +63,22 @@ def adjacency(edge_index: Tensor, num_nodes: int | tuple[int, int]) -> Adjacency
     )  # fmt: skip
 
 
+def as_adjacency(edge_index: Tensor | Adjacency, num_nodes: int) -> Adjacency:
+    """What layers take: a graph's edges, [2, E] or sorted before, so that many layers share the work.
+
+    Raises:
+        ValueError: Those of :func:`adjacency`; or if the graph has not so many nodes.
+    """
+    if isinstance(edge_index, Tensor):
+        return adjacency(edge_index, num_nodes)
+    if (edge_index.num_sources, edge_index.num_destinations) != (num_nodes, num_nodes):
+        raise ValueError(
+            f"edge_index: expected a graph of {num_nodes} nodes, "
+            f"got {edge_index.num_sources} sources and {edge_index.num_destinations} destinations"
+        )
+    return edge_index
+
+
 def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> None:
     """Raise the errors of :func:`adjacency`."""
     if edge_index.ndim != 2 or edge_index.shape[0] != 2:

@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
+
+from formerkit.mixers.packing import lengths_of
+
+Reduction = Literal["mean", "sum", "max", "min"]
+
+
+def graphs_of_nodes(batch: Tensor | None, num_graphs: int | None, like: Tensor) -> tuple[Tensor, int]:
+    """The graph of each node [N] int64, and how many graphs there are.
+
+    Args:
+        batch: [N]; one graph if None.
+        num_graphs: Graphs of the batch, if its last ones may be empty.
+        like: [N, ...], the nodes.
+
+    Raises:
+        ValueError: If batch is not [N], or names a graph that is not there.
+    """
+    if batch is None:
+        return torch.zeros(len(like), dtype=torch.int64, device=like.device), 1 if num_graphs is None else num_graphs
+    if tuple(batch.shape) != (len(like),) or batch.is_floating_point():
+        raise ValueError(
+            f"batch: expected {len(like)} integers, one a node, got {batch.dtype} of shape {tuple(batch.shape)}"
+        )
+    smallest, largest = (int(batch.min()), int(batch.max())) if len(batch) else (0, -1)
+    num_graphs = largest + 1 if num_graphs is None else num_graphs
+    if smallest < 0 or largest >= num_graphs:
+        raise ValueError(f"batch: expected graphs from 0 to {num_graphs - 1}, got {smallest} to {largest}")
+    return batch.long(), num_graphs
 
 
 def check_sorted(batch: Tensor) -> None:
@@ -17,10 +47,29 @@ def graph_counts(batch: Tensor, num_graphs: int) -> Tensor:
     return torch.bincount(batch, minlength=num_graphs)
 
 
+def graph_sum(x: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
+    """[N, C] to [G, C]; the nodes in any order."""
+    return x.new_zeros(num_graphs, x.shape[1]).index_add(0, batch, x)
+
+
 def graph_mean(x: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
     """[N, C] to [G, C]; zero for a graph without nodes."""
-    total = x.new_zeros(num_graphs, x.shape[1]).index_add(0, batch, x)
-    return total / graph_counts(batch, num_graphs).clamp(min=1).to(x.dtype)[:, None]
+    return graph_sum(x, batch, num_graphs) / graph_counts(batch, num_graphs).clamp(min=1).to(x.dtype)[:, None]
+
+
+def reduce_graphs(x: Tensor, cu_seqlens: Tensor, reduction: Reduction) -> Tensor:
+    """[N, C] to [G, C]: the nodes of each graph, which begin at ``cu_seqlens`` [G + 1], taken together.
+
+    Zero for a graph without nodes. Gradients of the largest and smallest are shared between equals.
+    """
+    counts = lengths_of(cu_seqlens)[:, None]
+    if not len(x):
+        return x.new_zeros(len(counts), x.shape[1])
+    found = torch.segment_reduce(
+        x, "sum" if reduction == "mean" else reduction, offsets=cu_seqlens.long(), axis=0, unsafe=True
+    )
+    found = torch.where(counts > 0, found, 0)
+    return found / counts.clamp(min=1).to(x.dtype) if reduction == "mean" else found
 
 
 def complete_edges(batch: Tensor, num_graphs: int) -> Tensor:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,47 @@ def random_graphs(g: torch.Generator, sizes: list[int]) -> Graphs:
         start += size
     batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes, dtype=torch.int64))
     return Graphs(torch.cat(rows, dim=1), batch, len(sizes))
+
+
+def random_edges(g: torch.Generator, nodes: int, edges: int) -> Tensor:
+    """[2, E] of one graph, with loops, repeated edges and isolated nodes."""
+    if nodes == 0:
+        return torch.zeros(2, 0, dtype=torch.int64)
+    return torch.randint(0, max(1, nodes - nodes // 4), (2, edges), generator=g)
+
+
+def with_statistics(module: Module, seed: int) -> Module:
+    """In double precision and evaluation mode, with norms that do something."""
+    g = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.running_mean.normal_(generator=g)
+            part.running_var.uniform_(0.5, 2.0, generator=g)
+    return module.double().eval()
+
+
+def one_by_one(inputs: dict[str, Tensor], graphs: Graphs) -> list[dict[str, Tensor]]:
+    """A model's inputs for each graph alone; ``inputs`` are x, pe, edge_index, edge_attr, batch, as far as given."""
+    parts = []
+    for number in range(graphs.num_graphs):
+        mine = graphs.batch == number
+        at = mine[graphs.edge_index[0]]
+        part = {name: inputs[name][mine] for name in ("x", "pe") if name in inputs}
+        part["edge_index"] = graphs.edge_index[:, at] - int((graphs.batch < number).sum())
+        if "edge_attr" in inputs:
+            part["edge_attr"] = inputs["edge_attr"][at]
+        parts.append(part)
+    return parts
+
+
+def shuffled(inputs: dict[str, Tensor], graphs: Graphs, g: torch.Generator) -> tuple[dict[str, Tensor], Tensor]:
+    """The same inputs with nodes in another order inside their graphs and edges in another order; and the former."""
+    order = torch.argsort(graphs.batch + 0.5 * torch.rand(graphs.num_nodes, generator=g))
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order))
+    edge_order = torch.randperm(graphs.edge_index.shape[1], generator=g)
+    mixed = {name: inputs[name][order] for name in ("x", "pe", "batch") if name in inputs}
+    mixed["edge_index"] = place[graphs.edge_index][:, edge_order]
+    if "edge_attr" in inputs:
+        mixed["edge_attr"] = inputs["edge_attr"][edge_order]
+    return mixed, order

@@ -15,7 +15,7 @@ from graphformers import GraphTransformer
 from graphformers.layers import GraphTransformerLayer
 from graphformers.ops import adjacency
 from graphformers.ops.batches import complete_edges, graph_mean
-from tests.graphformers.graphs import Graphs, random_graphs
+from tests.graphformers.graphs import Graphs, one_by_one, random_graphs, shuffled, with_statistics
 
 ZINC = {"channels": 64, "out_channels": 1, "node_types": 28, "edge_types": 4, "readout": "graph"}
 PATTERN = {"channels": 80, "out_channels": 2, "node_types": 3}
@@ -39,16 +39,6 @@ CLUSTER = {"channels": 80, "out_channels": 6, "node_types": 7}
 def test_as_many_parameters_as_the_paper_counts(model: dict[str, Any], encoding: dict[str, int], count: int) -> None:
     network = GraphTransformer(num_layers=10, heads=8, **model, **encoding)
     assert sum(p.numel() for p in network.parameters()) == count
-
-
-def with_statistics(module: nn.Module, seed: int) -> nn.Module:
-    """In double precision and evaluation mode, with norms that do something."""
-    g = torch.Generator().manual_seed(seed)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.running_mean.normal_(generator=g)
-            part.running_var.uniform_(0.5, 2.0, generator=g)
-    return module.double().eval()
 
 
 def literal_layer(layer: GraphTransformerLayer, x: Tensor, edge_index: Tensor, e: Tensor | None):
@@ -135,15 +125,7 @@ def test_a_graph_does_not_see_the_others_of_its_batch(edges, readout, full, seed
     graphs, model = random_graphs(g, sizes), model_for(edges, readout, full)
     inputs = inputs_for(g, graphs, edges)
     together = model(**inputs, num_graphs=graphs.num_graphs)
-    alone = []
-    for number in range(graphs.num_graphs):
-        mine = graphs.batch == number
-        at = mine[graphs.edge_index[0]]
-        part = {"x": inputs["x"][mine], "pe": inputs["pe"][mine]}
-        part["edge_index"] = graphs.edge_index[:, at] - int((graphs.batch < number).sum())
-        if edges:
-            part["edge_attr"] = inputs["edge_attr"][at]
-        alone.append(model(**part))
+    alone = [model(**part) for part in one_by_one(inputs, graphs)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-9, atol=1e-9)
     assert together.isfinite().all()
 
@@ -155,15 +137,7 @@ def test_the_order_of_nodes_and_edges_does_not_matter(edges, readout, full, seed
     g = torch.Generator().manual_seed(seed)
     graphs, model = random_graphs(g, sizes), model_for(edges, readout, full)
     inputs = inputs_for(g, graphs, edges)
-    # Nodes change places inside their graphs, edges everywhere.
-    order = torch.argsort(graphs.batch + 0.5 * torch.rand(graphs.num_nodes, generator=g))
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order))
-    edge_order = torch.randperm(graphs.edge_index.shape[1], generator=g)
-    mixed = {"x": inputs["x"][order], "pe": inputs["pe"][order], "batch": graphs.batch[order]}
-    mixed["edge_index"] = place[graphs.edge_index][:, edge_order]
-    if edges:
-        mixed["edge_attr"] = inputs["edge_attr"][edge_order]
+    mixed, order = shuffled(inputs, graphs, g)
     out, other = (model(**x, num_graphs=graphs.num_graphs) for x in (inputs, mixed))
     wanted = out[order] if readout == "node" else out
     torch.testing.assert_close(other, wanted, rtol=1e-9, atol=1e-9)
@@ -226,7 +200,7 @@ GOOD = {"channels": 8, "out_channels": 2, "num_layers": 1, "heads": 2, "node_typ
         ({"heads": 3}, "heads: 8 channels are not a multiple of 3 heads"),
         ({"in_channels": 4}, "in_channels, node_types: expected exactly one"),
         ({"edge_types": 2, "edge_channels": 2}, "edge_types, edge_channels: expected at most one"),
-        ({"norm": "group"}, "norm: expected 'batch' or 'layer', got 'group'"),
+        ({"norm": "group"}, "norm: expected 'batch', 'layer' or None, got 'group'"),
         ({"readout": "edge"}, "readout: expected 'node' or 'graph', got 'edge'"),
     ],
 )

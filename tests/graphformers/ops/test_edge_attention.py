@@ -13,15 +13,9 @@ from torch import Tensor
 
 from graphformers.ops import Adjacency, adjacency, edge_attention
 from graphformers.ops.edge_attention import edge_attention_reference
+from tests.graphformers.graphs import random_edges
 
 Inputs = dict[str, Tensor]
-
-
-def random_graph(g: torch.Generator, nodes: int, edges: int) -> Tensor:
-    """[2, E] with loops, repeated edges and isolated nodes."""
-    if nodes == 0:
-        return torch.zeros(2, 0, dtype=torch.int64)
-    return torch.randint(0, max(1, nodes - nodes // 4), (2, edges), generator=g)
 
 
 def random_inputs(g: torch.Generator, graph: Adjacency, heads: int, width: int, columns: int, with_: str) -> Inputs:
@@ -79,7 +73,7 @@ def value_and_gradients(
 )
 def test_equals_the_formula(seed, nodes, edges, heads, width, columns, last, with_, options, double) -> None:
     g = torch.Generator().manual_seed(seed)
-    graph = adjacency(random_graph(g, nodes, edges), nodes)
+    graph = adjacency(random_edges(g, nodes, edges), nodes)
     inputs = random_inputs(g, graph, heads, width, columns, with_)
     dtype, bound = (torch.float64, 1e-12) if double else (torch.float32, 1e-5)
     got = value_and_gradients(inputs, graph, dtype, True, last=last, **options)
@@ -96,7 +90,7 @@ def test_equals_the_formula(seed, nodes, edges, heads, width, columns, last, wit
 
 def test_gradcheck() -> None:
     g = torch.Generator().manual_seed(0)
-    graph = adjacency(random_graph(g, 6, 12), 6)
+    graph = adjacency(random_edges(g, 6, 12), 6)
     x = {name: value.requires_grad_() for name, value in random_inputs(g, graph, 2, 3, 2, "gate and bias").items()}
 
     def call(*values: Tensor) -> tuple[Tensor, ...]:
@@ -161,7 +155,7 @@ def test_a_loss_may_leave_an_output_out() -> None:
 
 def test_threads_and_edge_order_do_not_change_a_bit() -> None:
     g = torch.Generator().manual_seed(0)
-    graph = adjacency(random_graph(g, 400, 3000), 400)
+    graph = adjacency(random_edges(g, 400, 3000), 400)
     inputs = random_inputs(g, graph, 2, 16, 16, "gate and bias")
     before = torch.get_num_threads()
     runs = []
@@ -186,7 +180,7 @@ def test_large_scores_stay_finite() -> None:
 
 def test_bfloat16_is_computed_in_float32() -> None:
     g = torch.Generator().manual_seed(0)
-    graph = adjacency(random_graph(g, 50, 300), 50)
+    graph = adjacency(random_edges(g, 50, 300), 50)
     x = {name: value.bfloat16() for name, value in random_inputs(g, graph, 2, 8, 8, "gate").items()}
     low, products = edge_attention(**x, graph=graph)
     wide, _ = edge_attention(**{name: value.float() for name, value in x.items()}, graph=graph)

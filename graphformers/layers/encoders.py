@@ -1,0 +1,189 @@
+"""What nodes and edges bring along - types, several types at once, or numbers - made vectors of one width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from graphformers.layers.parts import reset
+
+ATOM_TYPES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
+"""Values of the nine features of an atom in OGB's molecules (ogb 1.3.3 and later; before, chirality had 4)."""
+BOND_TYPES = (5, 6, 2)
+"""Values of the three features of a bond in OGB's molecules."""
+
+
+class SumEmbedding(nn.Module):
+    """The sum of an embedding for each column of integers, as OGB's atom and bond encoders have it.
+
+    Args:
+        sizes: Values of each column; a column counts from 0.
+        channels: C.
+
+    Shapes:
+        [N, len(sizes)] integers to [N, C].
+    """
+
+    starts: Tensor
+
+    def __init__(self, sizes: Sequence[int], channels: int) -> None:
+        super().__init__()
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"sizes: expected the number of values of each column, got {list(sizes)}")
+        self.sizes = tuple(sizes)
+        # One table for all columns: one look-up instead of many.
+        self.table = nn.Parameter(torch.empty(sum(sizes), channels))
+        self.register_buffer("starts", torch.tensor([0, *sizes[:-1]]).cumsum(0), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier, column by column."""
+        for part in self.table.detach().split(self.sizes):
+            nn.init.xavier_uniform_(part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not len(x):
+            return self.table.new_zeros(0, self.table.shape[1])
+        return nn.functional.embedding_bag(x.long() + self.starts, self.table, mode="sum")
+
+
+Encoder = nn.Embedding | SumEmbedding | nn.Linear
+
+
+def encoder(types: int | Sequence[int] | None, features: int | None, channels: int) -> Encoder:
+    """For rows of one type, of several types, or of ``features`` numbers."""
+    if types is not None:
+        return nn.Embedding(types, channels) if isinstance(types, int) else SumEmbedding(types, channels)
+    assert features is not None
+    return nn.Linear(features, channels)
+
+
+def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
+    """[N, C] of ``x``, which is [N, F] numbers, or integers [N], [N, 1] or [N, K].
+
+    Raises:
+        ValueError: If x is not what the encoder was made for.
+    """
+    if isinstance(module, nn.Linear):
+        if x.ndim != 2 or x.shape[1] != module.in_features:
+            raise ValueError(f"{name}: expected {module.in_features} features a row, got shape {tuple(x.shape)}")
+        return module(x)
+    sizes = module.sizes if isinstance(module, SumEmbedding) else (module.num_embeddings,)
+    x = x[:, None] if x.ndim == 1 else x
+    if x.is_floating_point():
+        raise ValueError(f"{name}: expected integers below {', '.join(map(str, sizes))}, got {x.dtype}")
+    if x.shape[1:] != (len(sizes),):
+        raise ValueError(f"{name}: expected {len(sizes)} integers a row, got shape {tuple(x.shape)}")
+    for column, size in enumerate(sizes):
+        part = x[:, column]
+        if len(part) and (int(part.min()) < 0 or int(part.max()) >= size):
+            where = f" in column {column}" if len(sizes) > 1 else ""
+            raise ValueError(
+                f"{name}: expected types from 0 to {size - 1}{where}, got {int(part.min())} to {int(part.max())}"
+            )
+    return module(x if isinstance(module, SumEmbedding) else x[:, 0])
+
+
+def blank(module: Encoder, count: int, like: Tensor) -> Tensor:
+    """Rows of zeros that the encoder takes: types 0, or numbers, of the dtype of ``like``."""
+    if isinstance(module, nn.Linear):
+        return like.new_zeros(count, module.in_features)
+    columns = len(module.sizes) if isinstance(module, SumEmbedding) else 1
+    return torch.zeros(count, columns, dtype=torch.int64, device=like.device)
+
+
+class PositionEncoder(nn.Module):
+    """A linear map of a node's place in the graph, whose raw values may be normalised first, as for random walks.
+
+    Args:
+        in_channels: P, values of a node.
+        out_channels: C.
+        batch_norm: Whether to normalise the values.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, batch_norm: bool = False) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(in_channels) if batch_norm else None
+        self.linear = nn.Linear(in_channels, out_channels)
+
+    def reset_parameters(self) -> None:
+        reset(self.norm, self.linear)
+
+    def forward(self, pe: Tensor) -> Tensor:
+        """[N, P] to [N, C]."""
+        return self.linear(pe if self.norm is None else self.norm(pe))
+
+
+class GraphEncoder(nn.Module):
+    """Nodes with their places, and edges, of the width that layers work with.
+
+    The places are put beside the nodes' own features, as GraphGPS does: of C channels, ``pe_width`` are theirs.
+
+    Args:
+        channels: C.
+        in_channels: Features of a node; or ``node_types``: values of its type, or of each of its types.
+        edge_channels: Features of an edge; or ``edge_types``, likewise; neither for a model without edge features.
+        pe_channels: Values of a node's place; 0 for none. pe_width: Channels that they become.
+        pe_norm: Whether they are normalised first.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        in_channels: int | None = None,
+        node_types: int | Sequence[int] | None = None,
+        edge_channels: int | None = None,
+        edge_types: int | Sequence[int] | None = None,
+        pe_channels: int = 0,
+        pe_width: int = 0,
+        pe_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if (in_channels is None) == (node_types is None):
+            raise ValueError("in_channels, node_types: expected exactly one of the two")
+        if edge_types is not None and edge_channels is not None:
+            raise ValueError("edge_types, edge_channels: expected at most one of the two")
+        if (pe_channels > 0) != (pe_width > 0) or not 0 <= pe_width < channels:
+            raise ValueError(
+                f"pe_channels, pe_width: expected both nil, or a width from 1 to {channels - 1}, "
+                f"got {pe_channels} and {pe_width}"
+            )
+        self.node_encoder = encoder(node_types, in_channels, channels - pe_width)
+        edges = edge_types is not None or edge_channels is not None
+        self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
+        self.pe_encoder = PositionEncoder(pe_channels, pe_width, batch_norm=pe_norm) if pe_channels else None
+
+    def reset_parameters(self) -> None:
+        reset(self.node_encoder, self.edge_encoder, self.pe_encoder)
+
+    def nodes(self, x: Tensor, pe: Tensor | None) -> Tensor:
+        """[N, C] of nodes x [N, ...] and their places pe [N, P].
+
+        Raises:
+            ValueError: If an input the model was made for is missing, or one it was not made for is given.
+        """
+        h = encoded(self.node_encoder, x, "x")
+        if (self.pe_encoder is None) != (pe is None):
+            raise ValueError(f"pe: the model was made {'without' if self.pe_encoder is None else 'for'} it")
+        if self.pe_encoder is None or pe is None:
+            return h
+        if tuple(pe.shape) != (len(h), self.pe_encoder.linear.in_features):
+            raise ValueError(
+                f"pe: expected shape {(len(h), self.pe_encoder.linear.in_features)}, got {tuple(pe.shape)}"
+            )
+        return torch.cat([h, self.pe_encoder(pe)], dim=1)
+
+    def edges(self, edge_attr: Tensor | None) -> Tensor | None:
+        """[E, C] of edges [E, ...], or None for a model without edge features.
+
+        Raises:
+            ValueError: If the model was made for them and they are missing.
+        """
+        if self.edge_encoder is None:
+            return None
+        if edge_attr is None:
+            raise ValueError("edge_attr: the model was made for edge features")
+        return encoded(self.edge_encoder, edge_attr, "edge_attr")

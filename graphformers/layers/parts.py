@@ -1,0 +1,47 @@
+"""Small parts that several layers are made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Norm = Literal["batch", "layer"] | None
+
+
+def linear(in_channels: int, out_channels: int) -> nn.Linear:
+    """A linear map whose input width may be left to the first input: -1."""
+    return nn.LazyLinear(out_channels) if in_channels == -1 else nn.Linear(in_channels, out_channels)
+
+
+def norm_of(norm: Norm, channels: int) -> nn.Module:
+    """The norm of that name; None does nothing.
+
+    Raises:
+        ValueError: On another name.
+    """
+    if norm is None:
+        return nn.Identity()
+    if norm not in ("batch", "layer"):
+        raise ValueError(f"norm: expected 'batch', 'layer' or None, got {norm!r}")
+    return nn.BatchNorm1d(channels) if norm == "batch" else nn.LayerNorm(channels)
+
+
+def reset(*modules: nn.Module | None) -> None:
+    """Draw the parameters of each module anew, if it has any."""
+    for module in modules:
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # type: ignore[operator, union-attr]
+
+
+def join(old: Tensor | None, new: Tensor) -> Tensor:
+    """``new``, with a residual if there is one.
+
+    Raises:
+        ValueError: If it has other channels.
+    """
+    if old is None:
+        return new
+    if old.shape != new.shape:
+        raise ValueError(f"residual: expected {new.shape[1]} channels, got {old.shape[1]}")
+    return old + new

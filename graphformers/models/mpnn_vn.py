@@ -1,0 +1,181 @@
+"""Message passing with a virtual node (Cai et al., *On the Connection Between MPNN and Graph Transformer*, 2023).
+
+Layers of message passing among neighbours, and one more node for each graph, which hears of all its nodes and is heard
+by all. The paper has it in four forms, which are one argument here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from formerkit.mixers.packing import starts_of
+from graphformers.layers.encoders import GraphEncoder
+from graphformers.layers.gps import GPSLayer
+from graphformers.layers.local import Conv, local_layer
+from graphformers.layers.parts import reset
+from graphformers.layers.readout import Level, Pooling, Readout
+from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes, append_blank
+from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
+from graphformers.models.gps import gps_local
+from graphformers.ops import Adjacency, adjacency
+from graphformers.ops.batches import Reduction, check_sorted, graph_counts, graphs_of_nodes
+
+Virtual = Literal["none", "augment", "pure", "deepsets", "embedding"]
+
+
+class MPNNVirtualNode(nn.Module):
+    """Node or graph predictions.
+
+    Args:
+        channels: C. out_channels: Of a prediction. num_layers: Layers.
+        conv: Message passing among neighbours.
+        virtual: The form of the virtual node:
+            ``none``;
+            ``augment``, a node of the graph with edges to and from all others, heard through the same layers (the
+            paper's experiments on long-range data); ``pure``, the same without the graph's own edges (an ablation);
+            ``deepsets``, in each layer, in the place that attention has in GraphGPS (its experiments on OGB);
+            ``embedding``, a vector beside each graph, as in OGB's examples (its climate model).
+        faithful: With ``augment`` and ``pure``, as the authors' code has it: the virtual node and its edges are rows of
+            zeros before the encoders (so an atom and bonds of the first type), and the node counts in the mean of the
+            graph. Otherwise they have embeddings of their own and the node is left out of it. Predictions of nodes are
+            those of real nodes in either case; the authors' losses have virtual ones in them, with label 0.
+        reduction, virtual_layers: Of ``deepsets``, see :class:`~graphformers.layers.DeepSetsVirtualNode`.
+        pool, virtual_residual: Of ``embedding``, see :class:`~graphformers.layers.EmbeddingVirtualNode`.
+        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_norm: As
+            :class:`~graphformers.layers.encoders.GraphEncoder` has them.
+        head_channels: Widths between the last layer's and ``out_channels``.
+        readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
+        dropout: In the layers.
+
+    Shapes:
+        As in :class:`~graphformers.models.GraphTransformer`; batch [N] must be sorted with ``deepsets``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        num_layers: int,
+        *,
+        conv: Conv = "gated_gcn",
+        virtual: Virtual = "deepsets",
+        faithful: bool = False,
+        reduction: Reduction = "mean",
+        virtual_layers: int = 1,
+        pool: Literal["input", "output"] = "input",
+        virtual_residual: bool = False,
+        in_channels: int | None = None,
+        node_types: int | Sequence[int] | None = None,
+        edge_channels: int | None = None,
+        edge_types: int | Sequence[int] | None = None,
+        pe_channels: int = 0,
+        pe_width: int = 0,
+        pe_norm: bool = False,
+        head_channels: Sequence[int] = (),
+        readout: Level = "graph",
+        pooling: Pooling = "mean",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if virtual not in ("none", "augment", "pure", "deepsets", "embedding"):
+            raise ValueError(f"virtual: expected 'none', 'augment', 'pure', 'deepsets' or 'embedding', got {virtual!r}")
+        self.virtual, self.faithful = virtual, faithful
+        self.encoder = GraphEncoder(
+            channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
+            edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_norm=pe_norm,
+        )  # fmt: skip
+        edges = self.encoder.edge_encoder is not None
+
+        def layer() -> nn.Module:
+            if virtual != "deepsets":
+                norm: Literal["batch"] | None = "batch" if conv == "gated_gcn" else None
+                return local_layer(conv, channels, edges=edges, norm=norm, dropout=dropout)
+            mixer = DeepSetsVirtualNode(channels, reduction=reduction, num_layers=virtual_layers)
+            return GPSLayer(channels, gps_local(conv, channels, edges, dropout), mixer, dropout=dropout)
+
+        self.layers = nn.ModuleList(layer() for _ in range(num_layers))
+        in_graph = virtual in ("augment", "pure") and not faithful
+        self.virtual_embedding = VirtualNodeEmbedding(channels, channels if edges else None) if in_graph else None
+        self.virtual_node = (
+            EmbeddingVirtualNode(channels, num_layers, pool=pool, residual=virtual_residual, dropout=dropout)
+            if virtual == "embedding"
+            else None
+        )
+        self.readout = Readout(channels, head_channels, out_channels, level=readout, pooling=pooling)
+
+    def reset_parameters(self) -> None:
+        reset(self.encoder, *self.layers, self.virtual_embedding, self.virtual_node, self.readout)
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None = None,
+        batch: Tensor | None = None,
+        *,
+        pe: Tensor | None = None,
+        num_graphs: int | None = None,
+    ) -> Tensor:
+        """Predictions [N, out_channels] or [G, out_channels].
+
+        Args:
+            x, edge_attr, batch: See the class; one graph if batch is None.
+            edge_index: [2, E].
+            pe: [N, pe_channels], each node's place in its graph.
+            num_graphs: Graphs of the batch, if its last ones may be empty.
+
+        Raises:
+            ValueError: If an input the model was made for is missing, one it was not made for is given, batch is not
+                as the class says, or edges name nodes that are not there.
+        """
+        batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
+        if self.virtual in ("augment", "pure"):
+            return self._in_graph(x, edge_index, edge_attr, batch, pe, num_graphs)
+        h, e = self.encoder.nodes(x, pe), self.encoder.edges(edge_attr)
+        h = self._through_layers(h, adjacency(edge_index, len(h)), e, batch, num_graphs)
+        return self.readout(h, batch, num_graphs)
+
+    def _in_graph(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, pe: Tensor | None,
+                  num_graphs: int) -> Tensor:  # fmt: skip
+        """The virtual node among the others."""
+        graph = add_virtual_nodes(edge_index, batch, num_graphs, keep_edges=self.virtual == "augment")
+        if edge_attr is not None and self.virtual == "pure":
+            edge_attr = edge_attr[:0]
+        if self.virtual_embedding is None:
+            h, e = self._encoded_zeros(x, edge_attr, pe, graph)
+        else:
+            h, e = self.virtual_embedding(self.encoder.nodes(x, pe), self.encoder.edges(edge_attr), graph)
+        h = self._through_layers(h, adjacency(graph.edge_index, len(h)), e, graph.batch, num_graphs)
+        if self.faithful and self.readout.level == "graph":
+            return self.readout(h, graph.batch, num_graphs)
+        return self.readout(h[: graph.num_nodes], batch, num_graphs)
+
+    def _encoded_zeros(
+        self, x: Tensor, edge_attr: Tensor | None, pe: Tensor | None, graph: VirtualGraph
+    ) -> tuple[Tensor, Tensor | None]:
+        count = len(graph.batch) - graph.num_nodes
+        x = append_blank(x, self.encoder.node_encoder, count)
+        if pe is not None:
+            pe = nn.functional.pad(pe, (0, 0, 0, count))
+        if edge_attr is not None and self.encoder.edge_encoder is not None:
+            edge_attr = append_blank(edge_attr, self.encoder.edge_encoder, 2 * graph.num_nodes)
+        return self.encoder.nodes(x, pe), self.encoder.edges(edge_attr)
+
+    def _through_layers(self, h: Tensor, graph: Adjacency, e: Tensor | None, batch: Tensor, num_graphs: int) -> Tensor:
+        places: tuple[Tensor, ...] = ()
+        if self.virtual == "deepsets":
+            check_sorted(batch)
+            places = (starts_of(graph_counts(batch, num_graphs)),)
+        told = None if self.virtual_node is None else self.virtual_node.start(num_graphs)
+        for number, layer in enumerate(self.layers):
+            if self.virtual_node is not None and told is not None:
+                h = self.virtual_node.tell(h, told, batch)
+            # Nothing reads the last layer's edges.
+            after, e = layer(h, graph, e, *places, update_edges=number + 1 < len(self.layers))
+            if self.virtual_node is not None and told is not None:
+                told = self.virtual_node.renew(number, told, h, after, batch)
+            h = after
+        return h
