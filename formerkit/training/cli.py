@@ -149,7 +149,12 @@ def parse_program(
     # One by one, so that an error names its source.
     for part, source in ((content, f"{path}"), (builtin, f"{path}, section {BUILTIN}")):
         _check_section(part, known, source)
-        _parse(parser, part, [], source)
+        try:
+            _parse(parser, part, [], source)
+        except ConfigError as error:
+            # What a part leaves out another part or the command line may bring; the whole is parsed below.
+            if "arguments are required" not in str(error):
+                raise
     _check_options(words, known)
     config = _parse(parser, content, [word for word in words if not _is_print(word)], "command line")
     applied = builtin if needs_builtin(config) else {}

@@ -7,9 +7,32 @@ there, zero or anything else, has no effect.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+PositionEncoder = Literal["linear", "deepset", "signnet"]
+
+
+def position_encoder(name: PositionEncoder, k: int, channels: int, *, flip_signs: bool = True) -> nn.Module:
+    """One of the encoders below: ``k`` entries of a node to so many channels.
+
+    Args:
+        name: Which.
+        k, channels: As the encoders have them.
+        flip_signs: Whether signs are arbitrary, as those of eigenvectors are.
+
+    Raises:
+        ValueError: If there is no such encoder.
+    """
+    if name == "linear":
+        return LinearEncoder(k, channels, flip_signs=flip_signs)
+    if name == "deepset":
+        return DeepSetEncoder(k, channels, flip_signs=flip_signs)
+    if name == "signnet":
+        return SignNetEncoder(k, channels)
+    raise ValueError(f"pe_encoder: expected 'linear', 'deepset' or 'signnet', got {name!r}")
 
 
 class LinearEncoder(nn.Module):

@@ -86,6 +86,12 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
     return module(x if isinstance(module, SumEmbedding) else x[:, 0])
 
 
+def check_wanted(module: nn.Module | None, value: Tensor | None, name: str) -> None:
+    """Raise ValueError if the model was made for an input and it is missing, or the other way round."""
+    if (module is None) != (value is None):
+        raise ValueError(f"{name}: the model was made {'without' if module is None else 'for'} it")
+
+
 def blank(module: Encoder, count: int, like: Tensor) -> Tensor:
     """Rows of zeros that the encoder takes: types 0, or numbers, of the dtype of ``like``."""
     if isinstance(module, nn.Linear):

@@ -11,7 +11,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from graphformers.layers.encoders import blank, encoded, encoder
+from graphformers.encodings.encoders import PositionEncoder, position_encoder
+from graphformers.layers.encoders import blank, check_wanted, encoded, encoder
 from graphformers.layers.graph_transformer import GraphTransformerLayer
 from graphformers.layers.parts import Norm, reset
 from graphformers.ops import adjacency
@@ -30,7 +31,9 @@ class GraphTransformer(nn.Module):
         node_types: Nodes have one of so many types instead of features; or several types, of so many values each.
         edge_types: Edges likewise; None and no ``edge_channels`` for a model without edge features.
         edge_channels: Features of an edge.
-        pe_channels: Laplacian eigenvectors of a node; 0 for none.
+        pe_channels: Values of a node's place, such as entries of Laplacian eigenvectors; 0 for none.
+        pe_encoder: What makes channels of them. pe_signs: Whether their signs are arbitrary, as those of eigenvectors
+            are: then they are flipped at random in training.
         wl_colours: Size of a table of Weisfeiler-Lehman colours; 0 for none.
         norm: Batch or layer norm, or None.
         dropout: In the layers. in_dropout: Of the embedded nodes.
@@ -54,6 +57,8 @@ class GraphTransformer(nn.Module):
         edge_types: int | Sequence[int] | None = None,
         edge_channels: int | None = None,
         pe_channels: int = 0,
+        pe_encoder: PositionEncoder = "linear",
+        pe_signs: bool = True,
         wl_colours: int = 0,
         norm: Norm = "batch",
         dropout: float = 0.0,
@@ -72,7 +77,9 @@ class GraphTransformer(nn.Module):
         self.node_encoder = encoder(node_types, in_channels, channels)
         edges = edge_types is not None or edge_channels is not None
         self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
-        self.pe_encoder = nn.Linear(pe_channels, channels) if pe_channels else None
+        self.pe_encoder = (
+            position_encoder(pe_encoder, pe_channels, channels, flip_signs=pe_signs) if pe_channels else None
+        )
         self.wl_encoder = nn.Embedding(wl_colours, channels) if wl_colours else None
         self.in_dropout = nn.Dropout(in_dropout)
         self.layers = nn.ModuleList(
@@ -96,6 +103,7 @@ class GraphTransformer(nn.Module):
         batch: Tensor | None = None,
         *,
         pe: Tensor | None = None,
+        eigenvalues: Tensor | None = None,
         wl: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
@@ -104,7 +112,8 @@ class GraphTransformer(nn.Module):
         Args:
             x, edge_attr, batch: See the class; one graph if batch is None.
             edge_index: [2, E].
-            pe: [N, pe_channels] Laplacian eigenvectors. wl: [N] Weisfeiler-Lehman colours.
+            pe: [N, pe_channels] values of each node's place. eigenvalues: [G, pe_channels], of eigenvectors.
+            wl: [N] Weisfeiler-Lehman colours.
             num_graphs: Graphs of the batch, if its last ones may be empty.
 
         Raises:
@@ -112,7 +121,13 @@ class GraphTransformer(nn.Module):
                 nodes that are not there.
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
-        h = self._embedded(x, pe, wl)
+        h = self.in_dropout(encoded(self.node_encoder, x, "x"))
+        check_wanted(self.pe_encoder, pe, "pe")
+        check_wanted(self.wl_encoder, wl, "wl")
+        if self.pe_encoder is not None:
+            h = h + self.pe_encoder(pe, eigenvalues, batch)
+        if self.wl_encoder is not None:
+            h = h + self.wl_encoder(wl)
         if self.full:
             edge_index = complete_edges(batch, num_graphs)
             e = self._constant_edges(edge_index.shape[1], h)
@@ -123,15 +138,6 @@ class GraphTransformer(nn.Module):
             # Nothing reads the last layer's edges.
             h, e = layer(h, graph, e, update_edges=number < len(self.layers))
         return self.head(graph_mean(h, batch, num_graphs) if self.readout == "graph" else h)
-
-    def _embedded(self, x: Tensor, pe: Tensor | None, wl: Tensor | None) -> Tensor:
-        h = self.in_dropout(encoded(self.node_encoder, x, "x"))
-        for name, place, value in (("pe", self.pe_encoder, pe), ("wl", self.wl_encoder, wl)):
-            if (place is None) != (value is None):
-                raise ValueError(f"{name}: the model was made {'without' if place is None else 'for'} it")
-            if place is not None and value is not None:
-                h = h + place(value)
-        return h
 
     def _embedded_edges(self, edge_attr: Tensor | None) -> Tensor | None:
         if self.edge_encoder is None:

@@ -124,7 +124,7 @@ def test_two_sides_of_different_size() -> None:
 
 def test_other_devices_form_takes_heads_last_too(monkeypatch) -> None:
     g = torch.Generator().manual_seed(0)
-    graph = adjacency(random_graph(g, 9, 30), 9)
+    graph = adjacency(random_edges(g, 9, 30), 9)
     inputs = random_inputs(g, graph, 3, 5, 6, "gate and bias")
     wanted = value_and_gradients(inputs, graph, torch.float64, True)
     monkeypatch.setattr(sys.modules["graphformers.ops.edge_attention"], "use_kernels", lambda _: False)
@@ -135,7 +135,7 @@ def test_other_devices_form_takes_heads_last_too(monkeypatch) -> None:
 
 def test_a_loss_may_leave_an_output_out() -> None:
     g = torch.Generator().manual_seed(0)
-    graph = adjacency(random_graph(g, 9, 30), 9)
+    graph = adjacency(random_edges(g, 9, 30), 9)
     x = {name: value.requires_grad_() for name, value in random_inputs(g, graph, 2, 4, 4, "gate").items()}
     gradients = {}
     for compiled in (True, False):

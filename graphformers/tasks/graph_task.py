@@ -1,0 +1,192 @@
+"""Predictions of nodes or graphs: a data set, which part of it may be learnt from, and the score."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from formerdata.graphs import GraphBatch, PackedGraphs, Splits
+from torch import Tensor, nn
+
+from formerkit.io import DataError
+from formerkit.training.sampler import RunSampler
+from graphformers.losses import Loss, is_classification, loss_of, unknown_like
+from graphformers.tasks.metric import Metric
+
+Part = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True)
+class GraphTask:
+    """What is to be predicted.
+
+    Attributes:
+        graphs: Features and targets. Classes are [n] int64, -1 where unknown; numbers [n, T], NaN where unknown.
+        splits: Graphs of each part; or, of a single graph with targets of nodes, its nodes.
+        loss: What training makes small.
+        metric: What is reported.
+        outputs: Predictions of a node or graph: classes, or numbers T.
+        source: Where the data come from, for people; "built-in" if they were generated.
+        learnt_from: Parts whose targets training sees.
+        node_types, edge_types: Types of nodes or edges (of each column, if there are several); None for features.
+    """
+
+    graphs: PackedGraphs
+    splits: Splits
+    loss: Loss
+    metric: Metric
+    outputs: int
+    source: str
+    learnt_from: tuple[Part, ...] = ("train",)
+    node_types: int | tuple[int, ...] | None = None
+    edge_types: int | tuple[int, ...] | None = None
+
+    @property
+    def level(self) -> str:
+        """ "node" or "graph"."""
+        return self.graphs.y_of
+
+    @property
+    def transductive(self) -> bool:
+        """Whether the parts are nodes of one graph."""
+        return self.level == "node" and len(self.graphs) == 1
+
+    def checked(self) -> GraphTask:
+        """Itself, if graphs, parts and targets are as they should be.
+
+        Raises:
+            DataError: Which names the field at fault.
+        """
+        graphs = self.graphs.checked()
+        if graphs.num_nodes == 0:
+            raise DataError(graphs.name, "no nodes", field="x", expected="at least one node")
+        self.splits.checked(graphs.num_nodes if self.transductive else len(graphs), graphs.name)
+        y = graphs.y
+        if y is None:
+            raise DataError(graphs.name, "is absent", field="y", expected="targets")
+        if is_classification(self.loss):
+            if y.ndim != 1 or y.dtype != torch.int64:
+                raise DataError(graphs.name, f"{y.dtype} {list(y.shape)}", field="y", expected="[n] int64 classes")
+            if int(y.min()) < -1 or int(y.max()) >= self.outputs:
+                raise DataError(
+                    graphs.name, f"classes from {int(y.min())} to {int(y.max())}", field="y",
+                    expected=f"0 to {self.outputs - 1}, or -1 where unknown",
+                )  # fmt: skip
+        elif y.ndim != 2 or y.shape[1] != self.outputs or not y.is_floating_point():
+            raise DataError(
+                graphs.name, f"{y.dtype} {list(y.shape)}", field="y", expected=f"[n, {self.outputs}] floats"
+            )
+        return self
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """What the data say about a model."""
+        x, e = self.graphs.x, self.graphs.edge_attr
+        arguments: dict[str, Any] = {"out_channels": self.outputs, "readout": self.level}
+        if self.node_types is not None:
+            arguments["node_types"] = self.node_types
+        elif x is not None:
+            arguments["in_channels"] = x.shape[1]
+        if self.edge_types is not None:
+            arguments["edge_types"] = self.edge_types
+        elif e is not None:
+            arguments["edge_channels"] = e.shape[1]
+        return arguments
+
+    def objective(self, model: nn.Module) -> nn.Module:
+        """The model with the task's loss."""
+        return Objective(model, self.loss)
+
+    @property
+    def part_sizes(self) -> tuple[int, int, int]:
+        """Graphs (or nodes) for training, validation and test."""
+        train, valid, test = (len(getattr(self.splits, part)) for part in get_args(Part))
+        return train, valid, test
+
+    @property
+    def training_ids(self) -> Tensor:
+        """Graphs (or nodes) whose targets training sees."""
+        return torch.cat([getattr(self.splits, part) for part in self.learnt_from])
+
+    @property
+    def splits_sha256(self) -> str:
+        """Of the parts, to tell whether two runs had the same."""
+        digest = hashlib.sha256()
+        for part in get_args(Part):
+            digest.update(part.encode() + getattr(self.splits, part).numpy().tobytes())
+        return digest.hexdigest()
+
+    def steps_per_epoch(self, samples_per_step: int) -> int:
+        return 1 if self.transductive else len(self.training_ids) // samples_per_step
+
+    def training_batches(
+        self, epochs: int, batch_size: int, accumulate: int, *, seed: int, start_step: int, rank: int, world_size: int
+    ) -> Iterator[GraphBatch]:
+        """Batches from ``start_step`` to the end; what is not for training is unknown in them."""
+        graphs = self._for_training()
+        if self.transductive:
+            while True:
+                yield graphs.whole()
+        sampler = RunSampler(
+            len(graphs), epochs, batch_size * accumulate * world_size,
+            seed=seed, start_step=start_step, rank=rank, world_size=world_size,
+        )  # fmt: skip
+        chosen: list[int] = []
+        for _, index in sampler:
+            chosen.append(index)
+            if len(chosen) == batch_size:
+                yield graphs.batch(chosen)
+                chosen = []
+
+    def _for_training(self) -> PackedGraphs:
+        """Training graphs alone; or the one graph, its other nodes' targets unknown."""
+        if not self.transductive:
+            return self.graphs.select(self.training_ids)
+        y = self.graphs.y
+        assert y is not None
+        kept = unknown_like(y)
+        kept[self.training_ids] = y[self.training_ids]
+        return replace(self.graphs, y=kept)
+
+    def score(self, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
+        """The metric over a part."""
+        targets, predictions = self.predictions(objective, part, batch_size, device)
+        return self.metric(targets, predictions)
+
+    @torch.no_grad()
+    def predictions(
+        self, objective: nn.Module, part: Part, batch_size: int, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Targets and predictions of a part, in its order (nodes of its graphs, for targets of nodes), on the CPU."""
+        chosen = getattr(self.splits, part)
+        batches = [self.graphs.whole()] if self.transductive else map(self.graphs.batch, chosen.split(batch_size))
+        objective.eval()
+        parts = [(batch.y, objective.predict(batch.to(device)).float().cpu()) for batch in batches]  # type: ignore[operator]
+        targets, predictions = (torch.cat(column) for column in zip(*parts, strict=True))
+        return (targets[chosen], predictions[chosen]) if self.transductive else (targets, predictions)
+
+
+class Objective(nn.Module):
+    """A model and a loss.
+
+    Args:
+        model: Called with the fields of a batch.
+        loss: Which.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def predict(self, batch: GraphBatch) -> Tensor:
+        """The model's predictions."""
+        encodings = {name: getattr(batch, name) for name in ("pe", "eigenvalues", "wl")}
+        given = {name: value for name, value in encodings.items() if value is not None}
+        return self.model(batch.x, batch.edge_index, batch.edge_attr, batch.batch, num_graphs=batch.num_graphs, **given)
+
+    def forward(self, batch: GraphBatch) -> dict[str, Tensor]:
+        assert batch.y is not None
+        return {"loss": loss_of(self.loss, self.predict(batch), batch.y)}
