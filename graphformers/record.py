@@ -104,6 +104,7 @@ class Record:
             "source": self.task.source,
             "metric": metric.name,
             "higher_is_better": metric.higher_is_better,
+            "scale": metric.scale,
             "valid": best.state["valid"],
             "test": self._score("test"),
             "best_step": step,

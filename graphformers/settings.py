@@ -89,6 +89,10 @@ def parse(
         parser.add_argument("--seed", type=int, default=0, help="of weights, the order of samples and dropout")
         parser.add_argument("--output", type=str, default="runs/graphformers", help="folder of the run")
         parser.add_argument("--resume", type=str, default="auto", help="auto, false, or a checkpoint's folder")
+        parser.add_argument(
+            "--learn_from", type=list[Literal["train", "valid", "test"]], default=["train"],
+            help="parts whose labels are learnt from; others than train are for use, not for tables",
+        )  # fmt: skip
         parser.add_argument("--cache_dir", type=str, default="data/cache", help="where what was computed once is kept")
         parser.add_argument("--data.name", type=str, default=chosen[0], help="where graphs come from")
         parser.add_argument("--model.name", type=str, default=chosen[1], help="what learns from them")

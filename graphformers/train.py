@@ -53,7 +53,8 @@ def train(config: Namespace) -> dict[str, Any] | None:
     fabric = make_fabric(settings)
     with fabric.rank_zero_first():  # the others find what was generated and cached
         task = source.task().checked()
-        task = replace(task, graphs=with_encodings(task.graphs, encoding, config.cache_dir))
+        graphs = with_encodings(task.graphs, encoding, config.cache_dir)
+        task = replace(task, graphs=graphs, learnt_from=tuple(config.learn_from))
     fabric.print(f"{task.source}: {len(task.graphs):,} graphs, {task.graphs.num_nodes:,} nodes, "
                  f"{task.graphs.num_edges:,} edges; parts of {', '.join(map(str, task.part_sizes))}")  # fmt: skip
     torch.manual_seed(torch_seed(config.seed, "weights"))

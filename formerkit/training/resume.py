@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from torch import nn
 
-_MAY_DIFFER = ("output", "resume", "config", "training.num_workers", "training.checkpoint_every", "data.cache_dir")
+_MAY_DIFFER = (
+    "output", "resume", "config", "cache_dir", "data.cache_dir", "training.num_workers", "training.checkpoint_every",
+)  # fmt: skip
 """Settings that change no result."""
 
 
