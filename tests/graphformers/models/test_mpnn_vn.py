@@ -108,7 +108,7 @@ def inputs_for(g: torch.Generator, graphs: Graphs, edges: bool) -> dict[str, Ten
     return inputs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     form=st.sampled_from(FORMS),
     conv=st.sampled_from(["gated_gcn", "gine"]),
