@@ -1,6 +1,7 @@
 """Layers of graph networks."""
 
 from graphformers.layers.gated_gcn import GatedGCN
+from graphformers.layers.gcn import GCN
 from graphformers.layers.gine import GINE
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.graph_transformer import GraphTransformerLayer
@@ -8,6 +9,7 @@ from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
 
 __all__ = [
+    "GCN",
     "GINE",
     "DeepSetsVirtualNode",
     "EmbeddingVirtualNode",

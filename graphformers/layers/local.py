@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 from graphformers.layers.gated_gcn import GatedGCN
+from graphformers.layers.gcn import GCN
 from graphformers.layers.gine import GINE
 from graphformers.layers.parts import Norm
 
-Conv = Literal["gated_gcn", "gine"]
+Conv = Literal["gated_gcn", "gine", "gcn"]
 
 
 def local_layer(
     conv: Conv, channels: int, *, edges: bool, norm: Norm, dropout: float, activation: bool = True
-) -> GatedGCN | GINE:
+) -> GatedGCN | GINE | GCN:
     """A layer of C channels with a residual.
 
     Args:
         conv: Which one.
         edges: Whether edges have features, of C channels.
         norm: Of nodes, and of the edges that a layer renews. dropout: Behind it.
-        activation: ReLU behind GINE's MLP; GatedGCN has one in any case.
+        activation: ReLU behind GINE's MLP and behind GCN; GatedGCN has one in any case.
 
     Raises:
         ValueError: If there is none of that name.
@@ -29,4 +30,6 @@ def local_layer(
         return GatedGCN(channels, channels, channels if edges else None, norm=norm, dropout=dropout)
     if conv == "gine":
         return GINE(channels, channels, norm=norm, activation=activation, dropout=dropout)
-    raise ValueError(f"conv: expected 'gated_gcn' or 'gine', got {conv!r}")
+    if conv == "gcn":
+        return GCN(channels, channels, norm=norm, activation=activation, dropout=dropout)
+    raise ValueError(f"conv: expected 'gated_gcn', 'gine' or 'gcn', got {conv!r}")

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 Norm = Literal["batch", "layer"] | None
 
 
-def linear(in_channels: int, out_channels: int) -> nn.Linear:
+def linear(in_channels: int, out_channels: int, bias: bool = True) -> nn.Linear:
     """A linear map whose input width may be left to the first input: -1."""
-    return nn.LazyLinear(out_channels) if in_channels == -1 else nn.Linear(in_channels, out_channels)
+    if in_channels == -1:
+        return nn.LazyLinear(out_channels, bias=bias)
+    return nn.Linear(in_channels, out_channels, bias=bias)
 
 
 def norm_of(norm: Norm, channels: int) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from formerkit.mixers.packing import sequence_of_rows
 from graphformers.layers.parts import reset
-from graphformers.ops.batches import Reduction, graph_sum, reduce_graphs
+from graphformers.ops.batches import Reduction, graph_reduce, graph_sum
 
 Activation = Literal["relu", "elu"] | None
 
@@ -54,7 +54,7 @@ class DeepSetsVirtualNode(nn.Module):
         offsets = torch.tensor([0, len(x)], device=x.device) if cu_seqlens is None else cu_seqlens
         graph = sequence_of_rows(offsets)
         for layer in self.layers:
-            x = layer(x, offsets, graph)
+            x = layer(x, graph, len(offsets) - 1)
         return x
 
 
@@ -77,8 +77,8 @@ class _DeepSets(nn.Module):
         nn.init.zeros_(self.alpha.bias)
         reset(self.norm)
 
-    def forward(self, x: Tensor, offsets: Tensor, graph: Tensor) -> Tensor:
-        shared = self.beta(reduce_graphs(x, offsets, self.reduction))
+    def forward(self, x: Tensor, graph: Tensor, num_graphs: int) -> Tensor:
+        shared = self.beta(graph_reduce(x, graph, num_graphs, self.reduction))
         return self.norm(self.activation(self.alpha(x) + shared.index_select(0, graph)))
 
 

@@ -116,7 +116,7 @@ class GPS(nn.Module):
 
 
 def gps_local(conv: Conv, channels: int, edges: bool, dropout: float) -> nn.Module:
-    """Message passing as GraphGPS has it: GatedGCN with its norm and ReLU, GINE without."""
+    """Message passing as GraphGPS has it: GatedGCN with its norm and ReLU, others without."""
     return local_layer(
         conv, channels, edges=edges, norm="batch" if conv == "gated_gcn" else None, dropout=dropout, activation=False
     )

@@ -31,7 +31,8 @@ class MPNNVirtualNode(nn.Module):
 
     Args:
         channels: C. out_channels: Of a prediction. num_layers: Layers.
-        conv: Message passing among neighbours.
+        conv: Message passing among neighbours; GINE has no norm here, as in the paper's experiments, and GCN reads no
+            edge features.
         virtual: The form of the virtual node:
             ``none``;
             ``augment``, a node of the graph with edges to and from all others, heard through the same layers (the
@@ -91,7 +92,7 @@ class MPNNVirtualNode(nn.Module):
 
         def layer() -> nn.Module:
             if virtual != "deepsets":
-                norm: Literal["batch"] | None = "batch" if conv == "gated_gcn" else None
+                norm: Literal["batch"] | None = None if conv == "gine" else "batch"
                 return local_layer(conv, channels, edges=edges, norm=norm, dropout=dropout)
             mixer = DeepSetsVirtualNode(channels, reduction=reduction, num_layers=virtual_layers)
             return GPSLayer(channels, gps_local(conv, channels, edges, dropout), mixer, dropout=dropout)

@@ -7,8 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from formerkit.mixers.packing import lengths_of
-
 Reduction = Literal["mean", "sum", "max", "min"]
 
 
@@ -57,19 +55,17 @@ def graph_mean(x: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
     return graph_sum(x, batch, num_graphs) / graph_counts(batch, num_graphs).clamp(min=1).to(x.dtype)[:, None]
 
 
-def reduce_graphs(x: Tensor, cu_seqlens: Tensor, reduction: Reduction) -> Tensor:
-    """[N, C] to [G, C]: the nodes of each graph, which begin at ``cu_seqlens`` [G + 1], taken together.
+def graph_reduce(x: Tensor, batch: Tensor, num_graphs: int, reduction: Reduction) -> Tensor:
+    """[N, C] to [G, C]: the nodes of each graph taken together, in any order; zero for a graph without nodes.
 
-    Zero for a graph without nodes. Gradients of the largest and smallest are shared between equals.
+    Gradients of the largest and the smallest are shared between equals.
     """
-    counts = lengths_of(cu_seqlens)[:, None]
-    if not len(x):
-        return x.new_zeros(len(counts), x.shape[1])
-    found = torch.segment_reduce(
-        x, "sum" if reduction == "mean" else reduction, offsets=cu_seqlens.long(), axis=0, unsafe=True
-    )
-    found = torch.where(counts > 0, found, 0)
-    return found / counts.clamp(min=1).to(x.dtype) if reduction == "mean" else found
+    if reduction == "sum":
+        return graph_sum(x, batch, num_graphs)
+    if reduction == "mean":
+        return graph_mean(x, batch, num_graphs)
+    out = x.new_zeros(num_graphs, x.shape[1])
+    return out.scatter_reduce(0, batch[:, None].expand_as(x), x, f"a{reduction}", include_self=False)
 
 
 def complete_edges(batch: Tensor, num_graphs: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""GatedGCN and GINE: their formulas, what PyTorch Geometric has of them, and what must not matter to them."""
+"""GatedGCN, GINE and GCN: their formulas, what PyTorch Geometric has of them, and what must not matter to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from graphformers.layers import GINE, GatedGCN
+from graphformers.layers import GCN, GINE, GatedGCN
 from graphformers.ops import adjacency
 from tests.graphformers.graphs import one_by_one, random_edges, random_graphs, shuffled, with_statistics
 
@@ -89,6 +89,22 @@ def test_gine_is_pygs(eps: float, train_eps: bool) -> None:
     assert (len(list(layer.parameters())) == len(list(GINE(6, 4, 3, residual=False).parameters())) + 1) == train_eps
 
 
+@torch.no_grad()
+def test_gcn_is_pygs() -> None:
+    conv = pytest.importorskip("torch_geometric.nn").GCNConv(6, 4)
+    layer = GCN(6, 4, norm=None, activation=False, residual=False)
+    layer.linear.load_state_dict(conv.lin.state_dict())
+    layer.bias.copy_(conv.bias.normal_())
+    g = torch.Generator().manual_seed(0)
+    x, edge_index = normal(g, 9, 6).float(), random_edges(g, 9, 40)
+    assert int((edge_index[0] == edge_index[1]).sum()) > 1, "loops are among what is compared"
+    torch.testing.assert_close(layer(x, edge_index)[0], conv(x, edge_index), rtol=1e-5, atol=1e-5)
+    whole = GCN(6, 6)
+    bare = GCN(6, 6, norm=None, activation=False, residual=False)
+    bare.linear.load_state_dict(whole.linear.state_dict())
+    torch.testing.assert_close(whole(x, edge_index)[0], x + whole.norm(bare(x, edge_index)[0]).relu())
+
+
 def test_gine_of_the_long_range_benchmark_has_relu_and_residual() -> None:
     g = torch.Generator().manual_seed(0)
     x, edge_index, e = normal(g, 9, 6).float(), random_edges(g, 9, 25), normal(g, 25, 6).float()
@@ -103,6 +119,7 @@ LAYERS = {
     "gated, no edges": lambda: GatedGCN(6, 6, norm="layer"),
     "gine": lambda: GINE(6, 6, norm="batch"),
     "gine, no edges": lambda: GINE(6, 6),
+    "gcn, no edges": lambda: GCN(6, 6),
 }
 
 
@@ -138,7 +155,7 @@ def test_sorted_edges_serve_as_well_and_widths_are_learned(name: str) -> None:
     e = None if "no edges" in name else normal(g, 9, 6).float()
     layer = LAYERS[name]()
     torch.testing.assert_close(layer(x, adjacency(edge_index, 5), e), layer(x, edge_index, e))
-    lazy = GatedGCN(-1, 6, None if e is None else -1) if "gated" in name else GINE(-1, 6)
+    lazy = GatedGCN(-1, 6, None if e is None else -1) if "gated" in name else {"gi": GINE, "gc": GCN}[name[:2]](-1, 6)
     lazy.reset_parameters()  # before any input, a step of many training scripts
     assert lazy(x, edge_index, e)[0].shape == (5, 6)
     with pytest.raises(ValueError, match="expected a graph of 5 nodes"):
@@ -146,7 +163,7 @@ def test_sorted_edges_serve_as_well_and_widths_are_learned(name: str) -> None:
 
 
 def test_reset_parameters_draws_anew() -> None:
-    for layer in (GatedGCN(6, 6, 6), GINE(6, 6, 6, train_eps=True)):
+    for layer in (GatedGCN(6, 6, 6), GINE(6, 6, 6, train_eps=True), GCN(6, 6)):
         before = {name: p.detach().clone() for name, p in layer.named_parameters()}
         if isinstance(layer, GINE):
             nn.init.constant_(layer.eps, 5.0)
@@ -170,6 +187,7 @@ def test_edges_of_a_last_layer_may_stay() -> None:
         (lambda: GatedGCN(6, 6, 5), "edge_dim: a residual needs 6 channels, got 5"),
         (lambda: GatedGCN(6, 6, norm="group"), "norm: expected 'batch', 'layer' or None, got 'group'"),
         (lambda: GINE(5, 6), "in_channels: a residual needs 6 channels, got 5"),
+        (lambda: GCN(5, 6), "in_channels: a residual needs 6 channels, got 5"),
         (lambda: GINE(-1, 6, 3), "edge_dim: expected None"),
         (lambda: GatedGCN(6, 6)(torch.zeros(2, 6), torch.zeros(2, 0).long(), torch.zeros(0, 6)), "edge_attr: expected"),
         (lambda: GatedGCN(6, 6, 6)(torch.zeros(2, 6), torch.zeros(2, 0).long()), "features of edges.*edge_dim=6"),
