@@ -15,19 +15,24 @@ from torch import Tensor, nn
 PositionEncoder = Literal["linear", "deepset", "signnet"]
 
 
-def position_encoder(name: PositionEncoder, k: int, channels: int, *, flip_signs: bool = True) -> nn.Module:
+def position_encoder(
+    name: PositionEncoder, k: int, channels: int, *, flip_signs: bool = True, batch_norm: bool = False
+) -> nn.Module:
     """One of the encoders below: ``k`` entries of a node to so many channels.
 
     Args:
         name: Which.
         k, channels: As the encoders have them.
         flip_signs: Whether signs are arbitrary, as those of eigenvectors are.
+        batch_norm: Of ``linear``: whether entries are normalised first.
 
     Raises:
-        ValueError: If there is no such encoder.
+        ValueError: If there is no such encoder, or it has no use for a batch norm.
     """
     if name == "linear":
-        return LinearEncoder(k, channels, flip_signs=flip_signs)
+        return LinearEncoder(k, channels, flip_signs=flip_signs, batch_norm=batch_norm)
+    if batch_norm:
+        raise ValueError(f"pe_norm: expected with the linear encoder alone, got {name!r}")
     if name == "deepset":
         return DeepSetEncoder(k, channels, flip_signs=flip_signs)
     if name == "signnet":
@@ -45,15 +50,19 @@ class LinearEncoder(nn.Module):
         k: Entries of a node.
         channels: C.
         flip_signs: False for encodings that have no sign to flip, such as those of random walks.
+        batch_norm: Normalise the entries first, as GraphGPS does with random walks.
     """
 
-    def __init__(self, k: int, channels: int, *, flip_signs: bool = True) -> None:
+    def __init__(self, k: int, channels: int, *, flip_signs: bool = True, batch_norm: bool = False) -> None:
         super().__init__()
         self.k, self.flip_signs = k, flip_signs
+        self.norm = nn.BatchNorm1d(k) if batch_norm else None
         self.linear = nn.Linear(k, channels)
 
     def reset_parameters(self) -> None:
         self.linear.reset_parameters()
+        if self.norm is not None:
+            self.norm.reset_parameters()
 
     def forward(self, pe: Tensor, eigenvalues: Tensor | None = None, batch: Tensor | None = None) -> Tensor:
         """[N, k], [G, k] and [N] to [N, C]; see :func:`present`.
@@ -62,7 +71,8 @@ class LinearEncoder(nn.Module):
             ValueError: On shapes that do not agree.
         """
         pe = torch.where(present(pe, eigenvalues, batch, self.k), pe, 0.0)
-        return self.linear(_with_random_signs(pe) if self.training and self.flip_signs else pe)
+        pe = _with_random_signs(pe) if self.training and self.flip_signs else pe
+        return self.linear(pe if self.norm is None else self.norm(pe))
 
 
 class DeepSetEncoder(nn.Module):

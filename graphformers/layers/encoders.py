@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from graphformers.encodings.encoders import PositionEncoder, position_encoder
 from graphformers.layers.parts import reset
 
 ATOM_TYPES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
@@ -100,28 +101,6 @@ def blank(module: Encoder, count: int, like: Tensor) -> Tensor:
     return torch.zeros(count, columns, dtype=torch.int64, device=like.device)
 
 
-class PositionEncoder(nn.Module):
-    """A linear map of a node's place in the graph, whose raw values may be normalised first, as for random walks.
-
-    Args:
-        in_channels: P, values of a node.
-        out_channels: C.
-        batch_norm: Whether to normalise the values.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, batch_norm: bool = False) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm1d(in_channels) if batch_norm else None
-        self.linear = nn.Linear(in_channels, out_channels)
-
-    def reset_parameters(self) -> None:
-        reset(self.norm, self.linear)
-
-    def forward(self, pe: Tensor) -> Tensor:
-        """[N, P] to [N, C]."""
-        return self.linear(pe if self.norm is None else self.norm(pe))
-
-
 class GraphEncoder(nn.Module):
     """Nodes with their places, and edges, of the width that layers work with.
 
@@ -132,7 +111,8 @@ class GraphEncoder(nn.Module):
         in_channels: Features of a node; or ``node_types``: values of its type, or of each of its types.
         edge_channels: Features of an edge; or ``edge_types``, likewise; neither for a model without edge features.
         pe_channels: Values of a node's place; 0 for none. pe_width: Channels that they become.
-        pe_norm: Whether they are normalised first.
+        pe_encoder: What makes them so, see :mod:`graphformers.encodings.encoders`. pe_signs: Whether their signs are
+            arbitrary, as those of eigenvectors are. pe_norm: Whether the linear encoder normalises them first.
     """
 
     def __init__(
@@ -145,6 +125,8 @@ class GraphEncoder(nn.Module):
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
         pe_width: int = 0,
+        pe_encoder: PositionEncoder = "linear",
+        pe_signs: bool = True,
         pe_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -160,27 +142,26 @@ class GraphEncoder(nn.Module):
         self.node_encoder = encoder(node_types, in_channels, channels - pe_width)
         edges = edge_types is not None or edge_channels is not None
         self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
-        self.pe_encoder = PositionEncoder(pe_channels, pe_width, batch_norm=pe_norm) if pe_channels else None
+        self.pe_encoder = (
+            position_encoder(pe_encoder, pe_channels, pe_width, flip_signs=pe_signs, batch_norm=pe_norm)
+            if pe_channels
+            else None
+        )
 
     def reset_parameters(self) -> None:
         reset(self.node_encoder, self.edge_encoder, self.pe_encoder)
 
-    def nodes(self, x: Tensor, pe: Tensor | None) -> Tensor:
-        """[N, C] of nodes x [N, ...] and their places pe [N, P].
+    def nodes(
+        self, x: Tensor, pe: Tensor | None, eigenvalues: Tensor | None = None, batch: Tensor | None = None
+    ) -> Tensor:
+        """[N, C] of nodes x [N, ...] and their places pe [N, P], with eigenvalues [G, P] and batch [N] if any.
 
         Raises:
             ValueError: If an input the model was made for is missing, or one it was not made for is given.
         """
+        check_wanted(self.pe_encoder, pe, "pe")
         h = encoded(self.node_encoder, x, "x")
-        if (self.pe_encoder is None) != (pe is None):
-            raise ValueError(f"pe: the model was made {'without' if self.pe_encoder is None else 'for'} it")
-        if self.pe_encoder is None or pe is None:
-            return h
-        if tuple(pe.shape) != (len(h), self.pe_encoder.linear.in_features):
-            raise ValueError(
-                f"pe: expected shape {(len(h), self.pe_encoder.linear.in_features)}, got {tuple(pe.shape)}"
-            )
-        return torch.cat([h, self.pe_encoder(pe)], dim=1)
+        return h if self.pe_encoder is None else torch.cat([h, self.pe_encoder(pe, eigenvalues, batch)], dim=1)
 
     def edges(self, edge_attr: Tensor | None) -> Tensor | None:
         """[E, C] of edges [E, ...], or None for a model without edge features.

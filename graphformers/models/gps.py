@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from formerkit.mixers import Attention, LinearAttention
 from formerkit.mixers.packing import starts_of
+from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.local import Conv, local_layer
@@ -30,7 +31,7 @@ class GPS(nn.Module):
         conv: Message passing among neighbours; None for attention alone.
         attention: Among all nodes of a graph; None for message passing alone.
         attention_dropout: Share of softmax weights that are dropped. features: Of a Performer's head.
-        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_norm: As
+        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm: As
             :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
@@ -57,6 +58,8 @@ class GPS(nn.Module):
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
         pe_width: int = 0,
+        pe_encoder: PositionEncoder = "linear",
+        pe_signs: bool = True,
         pe_norm: bool = False,
         head_channels: Sequence[int] = (),
         readout: Level = "graph",
@@ -66,7 +69,8 @@ class GPS(nn.Module):
         super().__init__()
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
-            edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_norm=pe_norm,
+            edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
+            pe_signs=pe_signs, pe_norm=pe_norm,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
         self.layers = nn.ModuleList(
@@ -91,6 +95,7 @@ class GPS(nn.Module):
         batch: Tensor | None = None,
         *,
         pe: Tensor | None = None,
+        eigenvalues: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
         """Predictions [N, out_channels] or [G, out_channels].
@@ -98,7 +103,7 @@ class GPS(nn.Module):
         Args:
             x, edge_attr, batch: See the class; one graph if batch is None.
             edge_index: [2, E].
-            pe: [N, pe_channels], each node's place in its graph.
+            pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
             num_graphs: Graphs of the batch, if its last ones may be empty.
 
         Raises:
@@ -107,7 +112,7 @@ class GPS(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
         check_sorted(batch)
-        h, e = self.encoder.nodes(x, pe), self.encoder.edges(edge_attr)
+        h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)
         graph, offsets = adjacency(edge_index, len(h)), starts_of(graph_counts(batch, num_graphs))
         for number, layer in enumerate(self.layers, 1):
             # Nothing reads the last layer's edges.

@@ -12,6 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from formerkit.mixers.packing import starts_of
+from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.local import Conv, local_layer
@@ -45,7 +46,7 @@ class MPNNVirtualNode(nn.Module):
             those of real nodes in either case; the authors' losses have virtual ones in them, with label 0.
         reduction, virtual_layers: Of ``deepsets``, see :class:`~graphformers.layers.DeepSetsVirtualNode`.
         pool, virtual_residual: Of ``embedding``, see :class:`~graphformers.layers.EmbeddingVirtualNode`.
-        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_norm: As
+        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm: As
             :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
@@ -74,6 +75,8 @@ class MPNNVirtualNode(nn.Module):
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
         pe_width: int = 0,
+        pe_encoder: PositionEncoder = "linear",
+        pe_signs: bool = True,
         pe_norm: bool = False,
         head_channels: Sequence[int] = (),
         readout: Level = "graph",
@@ -86,7 +89,8 @@ class MPNNVirtualNode(nn.Module):
         self.virtual, self.faithful = virtual, faithful
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
-            edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_norm=pe_norm,
+            edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
+            pe_signs=pe_signs, pe_norm=pe_norm,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
 
@@ -118,6 +122,7 @@ class MPNNVirtualNode(nn.Module):
         batch: Tensor | None = None,
         *,
         pe: Tensor | None = None,
+        eigenvalues: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
         """Predictions [N, out_channels] or [G, out_channels].
@@ -125,7 +130,7 @@ class MPNNVirtualNode(nn.Module):
         Args:
             x, edge_attr, batch: See the class; one graph if batch is None.
             edge_index: [2, E].
-            pe: [N, pe_channels], each node's place in its graph.
+            pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
             num_graphs: Graphs of the batch, if its last ones may be empty.
 
         Raises:
@@ -134,28 +139,29 @@ class MPNNVirtualNode(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
         if self.virtual in ("augment", "pure"):
-            return self._in_graph(x, edge_index, edge_attr, batch, pe, num_graphs)
-        h, e = self.encoder.nodes(x, pe), self.encoder.edges(edge_attr)
+            return self._in_graph(x, edge_index, edge_attr, batch, pe, eigenvalues, num_graphs)
+        h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)
         h = self._through_layers(h, adjacency(edge_index, len(h)), e, batch, num_graphs)
         return self.readout(h, batch, num_graphs)
 
     def _in_graph(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, pe: Tensor | None,
-                  num_graphs: int) -> Tensor:  # fmt: skip
+                  eigenvalues: Tensor | None, num_graphs: int) -> Tensor:  # fmt: skip
         """The virtual node among the others."""
         graph = add_virtual_nodes(edge_index, batch, num_graphs, keep_edges=self.virtual == "augment")
         if edge_attr is not None and self.virtual == "pure":
             edge_attr = edge_attr[:0]
         if self.virtual_embedding is None:
-            h, e = self._encoded_zeros(x, edge_attr, pe, graph)
+            h, e = self._encoded_zeros(x, edge_attr, pe, eigenvalues, graph)
         else:
-            h, e = self.virtual_embedding(self.encoder.nodes(x, pe), self.encoder.edges(edge_attr), graph)
+            h = self.encoder.nodes(x, pe, eigenvalues, batch)
+            h, e = self.virtual_embedding(h, self.encoder.edges(edge_attr), graph)
         h = self._through_layers(h, adjacency(graph.edge_index, len(h)), e, graph.batch, num_graphs)
         if self.faithful and self.readout.level == "graph":
             return self.readout(h, graph.batch, num_graphs)
         return self.readout(h[: graph.num_nodes], batch, num_graphs)
 
     def _encoded_zeros(
-        self, x: Tensor, edge_attr: Tensor | None, pe: Tensor | None, graph: VirtualGraph
+        self, x: Tensor, edge_attr: Tensor | None, pe: Tensor | None, eigenvalues: Tensor | None, graph: VirtualGraph
     ) -> tuple[Tensor, Tensor | None]:
         count = len(graph.batch) - graph.num_nodes
         x = append_blank(x, self.encoder.node_encoder, count)
@@ -163,7 +169,7 @@ class MPNNVirtualNode(nn.Module):
             pe = nn.functional.pad(pe, (0, 0, 0, count))
         if edge_attr is not None and self.encoder.edge_encoder is not None:
             edge_attr = append_blank(edge_attr, self.encoder.edge_encoder, 2 * graph.num_nodes)
-        return self.encoder.nodes(x, pe), self.encoder.edges(edge_attr)
+        return self.encoder.nodes(x, pe, eigenvalues, graph.batch), self.encoder.edges(edge_attr)
 
     def _through_layers(self, h: Tensor, graph: Adjacency, e: Tensor | None, batch: Tensor, num_graphs: int) -> Tensor:
         places: tuple[Tensor, ...] = ()

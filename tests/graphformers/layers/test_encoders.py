@@ -34,7 +34,7 @@ def test_as_ogbs_encoders(sizes: tuple[int, ...], name: str) -> None:
 
 
 def test_places_stand_beside_the_nodes() -> None:
-    encoder = GraphEncoder(8, in_channels=3, edge_types=4, pe_channels=5, pe_width=2, pe_norm=True)
+    encoder = GraphEncoder(8, in_channels=3, edge_types=4, pe_channels=5, pe_width=2, pe_signs=False, pe_norm=True)
     x, pe = torch.randn(6, 3), torch.randn(6, 5)
     h = encoder.nodes(x, pe)
     torch.testing.assert_close(h[:, :6], encoder.node_encoder(x))
@@ -64,7 +64,7 @@ def test_reset_parameters_draws_anew() -> None:
         (lambda: GraphEncoder(8, node_types=(2, 3)).nodes(torch.tensor([[1, 3]]), None), "from 0 to 2 in column 1"),
         (
             lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=2).nodes(torch.zeros(3, 2), torch.zeros(3)),
-            r"pe: expected shape \(3, 3\), got \(3,\)",
+            r"pe: expected \[N, 3\], got \(3,\)",
         ),
     ],
 )

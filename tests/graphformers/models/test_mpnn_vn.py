@@ -17,7 +17,7 @@ from tests.graphformers.graphs import Graphs, one_by_one, random_graphs, shuffle
 # The published counts were made with OGB's former table of atoms, where chirality had four values; today it has five.
 ATOMS = (119, 4, 12, 12, 10, 6, 6, 2, 2)
 MOLECULES = {"node_types": ATOMS, "edge_types": BOND_TYPES}
-RANDOM_WALKS = {"pe_channels": 16, "pe_width": 20, "pe_norm": True}
+RANDOM_WALKS = {"pe_channels": 16, "pe_width": 20, "pe_norm": True, "pe_signs": False}
 
 
 def size(model: nn.Module) -> int:
@@ -149,7 +149,7 @@ def test_faithful_is_the_model_on_graphs_that_have_the_node(conv: str) -> None:
     """As PyTorch Geometric's transform makes them: zeros for types and for places, and the node in the mean."""
     transforms = pytest.importorskip("torch_geometric.transforms")
     data = pytest.importorskip("torch_geometric.data")
-    pe = {"pe_channels": 2, "pe_width": 3, "pe_norm": True}
+    pe = {"pe_channels": 2, "pe_width": 3, "pe_norm": True, "pe_signs": False}
     plain, faithful = small("none", conv=conv, **pe), small("augment", faithful=True, conv=conv, **pe)
     faithful.load_state_dict(plain.state_dict())
     graphs = random_graphs(torch.Generator().manual_seed(2), [5, 3])
