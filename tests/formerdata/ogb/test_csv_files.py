@@ -19,6 +19,8 @@ CELLS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats(width=32).map(str),
     st.floats().map(repr),
+    st.floats(-1e30, 1e30).map(lambda x: f"{x:.25f}"),
+    st.floats(width=32, min_value=2.0**-66, max_value=2.0**66).map(lambda x: f"{x * (1 + 2**-24):.40f}"),  # halfway
     st.decimals(allow_nan=False, allow_infinity=False, places=12).map(str),
     st.sampled_from(["", '""', "nan", "NaN", "NA", "+3", "-.5", "7.", "1e5", "1E-7", "-0", "00012", "inf", " 4"]),
 )
@@ -60,7 +62,7 @@ def test_cells_are_read_as_python_reads_them(rows: list[list[str]], end: str, la
 @given(st.integers(0, 999), st.sampled_from(["int", "float", "unknown"]), st.integers(1, 4), st.integers(1, 9))
 def test_written_and_read(seed: int, kind: str, columns: int, rows: int) -> None:
     g = np.random.default_rng(seed)
-    values: np.ndarray = g.integers(-(10**12), 10**12, (rows, columns))
+    values: np.ndarray = g.integers(-(2**63), 2**63 - 1, (rows, columns)) >> g.integers(0, 63, (rows, columns))
     if kind != "int":
         values = g.integers(0, 2**32, (rows, columns), dtype=np.uint64).astype(np.uint32).view(np.float32)  # all bits
         values = np.where(np.isfinite(values), values, np.float32(0.5))
@@ -71,6 +73,15 @@ def test_written_and_read(seed: int, kind: str, columns: int, rows: int) -> None
         found = read_numbers(path)
         assert found.dtype == values.dtype
         np.testing.assert_array_equal(found, values)
+
+
+def test_integers_are_spelled_as_python_spells_them(tmp_path: Path) -> None:
+    values = [0, 1, -1, 9, 10, -10, 99, 100, 2**63 - 1, -(2**63), -(2**63) + 1, 10**18, -(10**18)]
+    write_numbers(tmp_path / "x.csv.gz", np.array(values))
+    assert gzip.decompress((tmp_path / "x.csv.gz").read_bytes()).decode().split() == [str(value) for value in values]
+    values.remove(-(2**63))  # the only one that the reader does not take for an integer
+    write_numbers(tmp_path / "x.csv.gz", np.array(values))
+    assert read_numbers(tmp_path / "x.csv.gz").flatten().tolist() == values
 
 
 def write(path: Path, text: str) -> Path:
