@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,23 +66,33 @@ def read_pt(path: str | os.PathLike[str]) -> Any:
         with torch.serialization.safe_globals(_numpy_names()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it names {name[1]}" if name else "damaged, or of another form"
         raise DataError(
             path, f"cannot be read ({reason})", expected="tensors or numpy arrays of numbers, written by torch.save"
         ) from None
 
 
 def _numpy_names() -> list[Any]:
-    """What a pickled numpy array of numbers names. numpy 1 called the module of the first ``numpy.core``."""
+    """What a pickled numpy array of numbers names. numpy 1 called the module of the first ``numpy.core``.
+
+    An empty array's content is stored as a call of ``bytes`` without arguments, and only that is allowed.
+    """
     rebuild = np.zeros(0).__reduce__()[0]
     kinds = [type(np.dtype(code)) for code in "?bhilqBHILQefd"]
     return [
         (rebuild, "numpy._core.multiarray._reconstruct"),
         (rebuild, "numpy.core.multiarray._reconstruct"),
+        (_no_bytes, "builtins.bytes"),
+        (_no_bytes, "__builtin__.bytes"),
         np.ndarray,
         np.dtype,
         *kinds,
     ]
+
+
+def _no_bytes() -> bytes:
+    return b""
 
 
 def as_tensor(array: npt.ArrayLike | Tensor, path: str | os.PathLike[str], field: str) -> Tensor:

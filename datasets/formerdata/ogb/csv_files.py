@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,7 @@ def _numbers(
             return integers.reshape(rows, columns)
     values = np.empty(rows * columns, np.float64)
     odd = np.empty((rows * columns, 3), np.int64)
-    for cell, start, stop in odd[: decimals(codes, values, odd)].tolist():
+    for cell, start, stop in odd[: decimals(codes, values, odd, not whole)].tolist():
         values[cell] = _one(path, text, start, stop, lines)
     if whole:
         bad = ~((values == np.rint(values)) & (np.abs(values) < 1 << 53))
@@ -167,24 +167,40 @@ def read_words(path: str | os.PathLike[str]) -> list[list[str]]:
 def write_numbers(path: Path, values: npt.NDArray) -> None:
     """Write numbers [rows] or [rows, columns] so that :func:`read_numbers` gives them back, NaN as a blank cell."""
     table = values.reshape(len(values), -1)
-    whole = np.issubdtype(table.dtype, np.integer)
-    # A float32 is written with the fewest digits that give it back; through float64 it would take seventeen.
-    cells = table.tolist() if whole else table.astype(np.float32).astype(np.str_).tolist()
-    if not whole:
-        blank = '""' if table.shape[1] == 1 else ""  # a blank line would not be a row
-        cells = [[blank if cell == "nan" else cell for cell in row] for row in cells]
-    _write(path, "".join(f"{','.join(map(str, row))}\n" for row in cells))
+    _write(path, _lines_of_integers(table) if table.dtype.kind in "biu" else _lines_of_floats(table))
+
+
+def _lines_of_integers(table: npt.NDArray) -> Iterator[bytes]:
+    from formerdata.ogb.csv_kernels import spell
+
+    for rows in _some_rows(table.astype(np.int64, copy=False)):
+        text = np.empty(rows.size * 21, np.uint8)
+        yield text[: spell(rows, text)].tobytes()
+
+
+def _lines_of_floats(table: npt.NDArray) -> Iterator[bytes]:
+    blank = '""' if table.shape[1] == 1 else ""  # a blank line would not be a row
+    for rows in _some_rows(table):
+        # A float32 is written with the fewest digits that give it back; through float64 it would take seventeen.
+        cells = rows.astype(np.float32).astype(np.str_).tolist()
+        yield "".join(f"{','.join(blank if cell == 'nan' else cell for cell in row)}\n" for row in cells).encode()
+
+
+def _some_rows(table: npt.NDArray) -> Iterator[npt.NDArray]:
+    step = max(1, (1 << 18) // max(1, table.shape[1]))
+    return (table[start : start + step] for start in range(0, len(table), step))
 
 
 def write_words(path: Path, lines: Sequence[Sequence[str]]) -> None:
     """Write cells of text."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(lines)
-    _write(path, text.getvalue())
+    _write(path, [text.getvalue().encode()])
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # No name and no time inside: the same content gives the same bytes.
-    with open(path, "wb") as raw, gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
-        file.write(text.encode())
+    with open(path, "wb") as raw, gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as file:
+        for piece in pieces:
+            file.write(piece)

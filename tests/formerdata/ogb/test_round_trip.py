@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -139,3 +140,22 @@ def test_tables_of_the_mapping_folder(tmp_path: Path) -> None:
     assert read_mapping(folder, "nodeidx2paperid") == {"node idx": ["0", "1"], "paper id": ["a, b", "c"]}
     with pytest.raises(DataError, match=r"mapping/labels.csv.gz: .*nodeidx2paperid.csv"):
         read_mapping(folder, "labels")
+
+
+def test_the_species_of_ogbn_proteins_have_another_name(tmp_path: Path) -> None:
+    sample = task("node", 0, binary=False)
+    species = {"node_species": sample.node_arrays["node_year"]}
+    sample = replace(sample, meta=replace(sample.meta, node_files=("node_species",)), node_arrays=species)
+    folder = write_task(tmp_path / "toy", sample)
+    (folder / "raw" / "node_species.csv.gz").rename(folder / "raw" / "species.csv.gz")
+    assert_same(sample, read_task(folder))
+
+
+@pytest.mark.parametrize("kind", ["node", "hetero node"])
+def test_files_may_be_unpacked(tmp_path: Path, kind: str) -> None:
+    sample = task(kind, 0, binary=False)
+    folder = write_task(tmp_path / "toy", sample)
+    for path in list(folder.rglob("*.csv.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert_same(sample, read_task(folder))
