@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,22 @@ def test_a_small_graph(tmp_path: Path) -> None:
     assert (graph.x[507].tolist(), int(graph.y[507])) == ([0.0] * 5, -1)
     assert (split.train.tolist(), split.test.tolist()) == ([0, 1, 2, 3], [506, 508, 509])
     assert (int(split.valid[0]), len(split.valid)) == (4, 500)
+
+
+def test_nodes_without_a_class_are_in_no_part(tmp_path: Path) -> None:
+    ty, ally = parts()["ty"], parts()["ally"]
+    ty[1] = ally[7] = 0
+    graph, split = read_planetoid(write(tmp_path, ty=ty, ally=ally), "small")
+    assert (graph.y == -1).nonzero().flatten().tolist() == [7, TEST[1], 507]
+    assert split.test.tolist() == [508, 509]
+    assert (len(split.valid), 7 in split.valid.tolist()) == (499, False)
+
+
+def test_scipy_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    for module in [name for name in sys.modules if name.split(".")[0] == "scipy"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    assert read_planetoid(tmp_path, "small")[0].num_nodes == 510
 
 
 def test_rows_may_be_normalized(tmp_path: Path) -> None:
