@@ -1,4 +1,8 @@
-"""Pickles that hold nothing but arrays, sparse matrices and lists of numbers, loaded without running their code."""
+"""Pickles that hold nothing but arrays, sparse matrices and lists of numbers, loaded without running their code.
+
+Neither Python's, nor NumPy's, nor SciPy's own objects are filled from the file: a made-up dtype alone can crash NumPy.
+Objects of this file take what the pickle says of arrays; arrays are made afterwards, from bytes, size and type.
+"""
 
 from __future__ import annotations
 
@@ -6,101 +10,132 @@ import collections
 import io
 import os
 import pickle
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from formerkit.io import DataError
 
-NUMBERS = "biuf"
+NUMBER = re.compile(r"[biuf](1|2|4|8)")
 
-# What a pickle from Python 2 or 3, with old or new NumPy and SciPy, calls the things that may be in it.
-EMPTY = {(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")}
-FROM_BYTES = {(f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")}
-ENCODE = {("_codecs", "encode")}
-SPARSE = {(f"scipy.sparse.{module}", "csr_matrix") for module in ("csr", "_csr")}
-PLAIN: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+
+def read_array_pickle(path: str | os.PathLike[str]) -> Any:
+    """What a pickle holds, if it is an array of numbers, a sparse CSR matrix, or a dict of lists.
+
+    Sparse matrices come back as dense arrays, and SciPy is not needed.
+
+    Raises:
+        DataError: If the file is absent or damaged, or names anything that is not on a short list; the message says
+            what.
+    """
+    if not Path(path).is_file():
+        raise DataError(path, "no such file")
+    try:
+        found = _Unpickler(path).load()
+        if isinstance(found, Array | Sparse):
+            found = found.array()
+    except DataError:
+        raise
+    # A damaged pickle can fail in any way.
+    except Exception as error:
+        problem = f"cannot be unpickled ({type(error).__name__}: {error})"
+        raise DataError(path, problem, expected="a whole pickle") from None
+    if not isinstance(found, np.ndarray | dict):
+        raise DataError(path, f"holds a {type(found).__name__}", expected="an array, a matrix, or a dict of lists")
+    return found
+
+
+class Dtype:
+    """What a pickle says of a dtype."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+    def dtype(self) -> np.dtype:
+        if not NUMBER.fullmatch(self.code) or self.order not in ("<", ">", "|", "="):
+            raise ValueError(f"an array of {self.order!r} {self.code!r}")
+        return np.dtype(self.order + self.code)
+
+
+class Array:
+    """What a pickle says of an array."""
+
+    def __init__(
+        self, content: str | bytes = b"", dtype: Dtype | None = None, shape: Any = (), order: str = "C"
+    ) -> None:
+        self.content, self.kind, self.shape, self.order = content, dtype, shape, order
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.kind, fortran, self.content = state
+        self.order = "F" if fortran else "C"
+
+    def array(self) -> np.ndarray:
+        if not isinstance(self.kind, Dtype):
+            raise ValueError("an array without a type")
+        # Python 2 had no bytes: its strings come as text with one character for each.
+        content = self.content.encode("latin1") if isinstance(self.content, str) else self.content
+        flat = np.frombuffer(content, self.kind.dtype())
+        return flat.reshape(self.shape, order="F" if self.order == "F" else "C").copy()
+
+
+class Sparse:
+    """The attributes that SciPy's csr_matrix pickles."""
+
+    def array(self) -> np.ndarray:
+        parts = vars(self)
+        data, indices, indptr = (parts[name].array() for name in ("data", "indices", "indptr"))
+        return dense_rows(data, indices, indptr, parts.get("_shape", parts.get("shape")))
+
+
+def _empty(*_: object) -> Array:
+    return Array()  # whatever size is asked for: the content that follows brings its own
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise ValueError(f"bytes written as {encoding!r}")
+    return text.encode("latin1")
+
+
+# What a pickle of Python 2 or 3, with old or new NumPy and SciPy, calls the things that may be in it.
+KNOWN: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): Array,
+    ("numpy", "dtype"): Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _empty,
+    ("numpy._core.multiarray", "_reconstruct"): _empty,
+    ("numpy.core.numeric", "_frombuffer"): Array,
+    ("numpy._core.numeric", "_frombuffer"): Array,
+    ("scipy.sparse.csr", "csr_matrix"): Sparse,
+    ("scipy.sparse._csr", "csr_matrix"): Sparse,
+    ("_codecs", "encode"): _encode,
     ("collections", "defaultdict"): collections.defaultdict,
     ("__builtin__", "list"): list,
     ("builtins", "list"): list,
 }
 
 
-def read_array_pickle(path: str | os.PathLike[str]) -> Any:
-    """What a pickle holds, if it is an array of numbers, a sparse CSR matrix, or a dict of lists.
-
-    Sparse matrices come back as dense arrays, so SciPy is not needed. Nothing that is not on a short list of names is
-    looked up, let alone called; an array is made empty and filled from the bytes that are in the file.
-
-    Raises:
-        DataError: If the file is absent or damaged, or holds anything else; the message names what.
-    """
-    if not Path(path).is_file():
-        raise DataError(path, "no such file")
-    try:
-        found = _Unpickler(path).load()
-        if hasattr(found, "dense"):
-            found = found.dense()
-    except DataError:
-        raise
-    # A damaged pickle can fail in any way; MemoryError too, since it says how long its parts are.
-    except Exception as error:
-        raise DataError(
-            path, f"cannot be unpickled ({type(error).__name__}: {error})", expected="a whole pickle"
-        ) from None
-    if isinstance(found, np.ndarray) and found.dtype.kind in NUMBERS:
-        return found
-    if isinstance(found, dict):
-        return found
-    raise DataError(path, f"holds a {type(found).__name__}", expected="numbers, a sparse matrix, or a dict of lists")
-
-
 class _Unpickler(pickle.Unpickler):
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # latin1 turns each byte of Python 2's strings into the character of that number, as NumPy expects.
         super().__init__(io.BytesIO(Path(path).read_bytes()), encoding="latin1")
         self._path = path
-        # Made anew for each file: a pickle can set attributes on what it is handed.
-        self._known = PLAIN | _stand_ins()
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._known[module, name]
-        except KeyError:
-            raise DataError(
-                self._path, f"names {module}.{name}", expected="arrays, CSR matrices and dicts of lists alone"
-            ) from None
+        if (module, name) not in KNOWN:
+            expected = "arrays, CSR matrices and dicts of lists alone"
+            raise DataError(self._path, f"names {module}.{name}", expected=expected)
+        known = KNOWN[module, name]
+        # A pickle can set attributes on what it is handed, so each gets a class or function of its own.
+        if known in (Array, Dtype, Sparse):
+            return type(known.__name__, (known,), {})
+        return (lambda *arguments: known(*arguments)) if known in (_empty, _encode) else known
 
     def persistent_load(self, pid: Any) -> Any:
         raise DataError(self._path, "refers to something outside the file", expected="a file that stands alone")
-
-
-def _stand_ins() -> dict[tuple[str, str], Any]:
-    """What is called in place of functions of NumPy, SciPy and Python that make arrays."""
-
-    def empty(*_: object) -> np.ndarray:
-        return np.empty(0, dtype=np.int8)  # whatever size is asked for: the content that follows brings its own
-
-    def from_bytes(content: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
-        return np.frombuffer(content, dtype).reshape(shape, order=order).copy(order)
-
-    def encode(text: str, encoding: str) -> bytes:
-        if encoding != "latin1":
-            raise ValueError(f"bytes written as {encoding!r}")
-        return text.encode("latin1")
-
-    class Sparse:
-        """The attributes that SciPy's csr_matrix pickles."""
-
-        def dense(self) -> np.ndarray:
-            parts = vars(self)
-            return dense_rows(parts["data"], parts["indices"], parts["indptr"], parts.get("_shape", parts.get("shape")))
-
-    pairs = ((EMPTY, empty), (FROM_BYTES, from_bytes), (ENCODE, encode), (SPARSE, Sparse))
-    return {name: made for names, made in pairs for name in names}
 
 
 def dense_rows(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: Any) -> np.ndarray:

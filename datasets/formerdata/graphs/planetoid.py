@@ -36,9 +36,9 @@ def read_planetoid(
 
     Returns:
         ``x`` is [N, F] float32, ``y`` [N] int64. Every edge stands in both directions, once; loops are left out.
-        Citeseer has 15 nodes that stand in no file but ``graph``: their features are zeros, their class is -1, and they
-        are in no part of the split. Training nodes come first, 500 nodes for validation follow; the test nodes are
-        those of ``test.index``, in ascending order.
+        Citeseer has 15 nodes that stand in no file but ``graph``: their features are zeros and their class is -1, as of
+        any node without a class; such nodes are in no part of the split. Training nodes come first, 500 nodes for
+        validation follow; the test nodes are those of ``test.index``, in ascending order.
 
     Raises:
         DataError: If a file is absent, holds anything but the arrays described, or does not fit the others.
@@ -56,8 +56,12 @@ def read_planetoid(
         sums = features.sum(1, keepdim=True)
         features = features / sums.masked_fill(sums == 0, 1)
     graph = single(edges, count, x=features, y=classes, name=stem)
-    known = torch.from_numpy(np.sort(test))
-    split = Splits(torch.arange(len(x)), torch.arange(len(x), len(x) + VALID_NODES), known[given[known]])
+    chosen = (
+        torch.arange(len(x)),
+        torch.arange(len(x), min(len(x) + VALID_NODES, count)),
+        torch.from_numpy(np.sort(test)),
+    )
+    split = Splits(*(part[given[part]] for part in chosen))
     return graph.checked(), split.checked(count, stem)
 
 
