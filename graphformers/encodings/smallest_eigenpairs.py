@@ -1,4 +1,4 @@
-"""The smallest eigenpairs of a large connected graph's Laplacian, by filtered subspaces or by factorisation.
+"""The smallest eigenpairs of a large connected graph's Laplacian, from filtered or inverted subspaces.
 
 The two complement each other. A graph without small separators (random graphs, social networks, volumes) fills up when
 it is factorised, but its spectrum has a gap that a polynomial of low degree uses. A graph with small separators (paths,
@@ -8,6 +8,7 @@ trees, narrow meshes) has tiny eigenvalues that only high degrees tell apart, bu
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,50 +35,45 @@ def smallest_eigenpairs(operator: LaplacianOperator, count: int, tolerance: floa
     Returns:
         Eigenvalues [m], rising, and orthonormal eigenvectors [N, m], float64.
 
-    Memory beyond the graph: 8 N (NARROW + 20) bytes or so if factorised, else 64 N (8 + 3 ceil(m / 8)).
+    Memory beyond the graph: 64 N (8 + 3 ceil(m / 8)) bytes, and if factorised about 24 N NARROW.
     """
-    if _fills_little(operator):
-        return factorised(operator, count)
-    return filtered(operator, count, tolerance)
+    return davidson(operator, count, tolerance, _inverse(operator) if _fills_little(operator) else None)
 
 
-def factorised(operator: LaplacianOperator, count: int) -> tuple[Array, Array]:
-    """Lanczos on the inverse of L + a little, from a fixed start."""
+Inverse = Callable[[Array], Array]
+"""From a block to L^-1 times it."""
+
+
+def _inverse(operator: LaplacianOperator) -> Inverse:
+    """Of L + a little, which has one in the kernel too."""
     linalg = require("scipy.sparse.linalg", "graph", purpose="Laplacian eigenvectors of large graphs")
-    # So near to the kernel that eigenvalues of 1e-9 are told apart; the inverse is good to six digits even there.
-    shift = -1e-10 * operator.upper
-    matrix = operator.matrix()
-    shifted = matrix - shift * _identity(operator.num_nodes)
+    # So little that eigenvalues of 1e-9 are told apart; six digits of the solution remain even there.
+    shifted = operator.matrix() + 1e-10 * operator.upper * _identity(operator.num_nodes)
     solver = linalg.splu(
         shifted.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )
-    kernel = operator.kernel
 
-    def solve(x: Array) -> Array:
-        x = x.ravel()
-        y = solver.solve(x - kernel * (kernel @ x))
-        return y - kernel * (kernel @ y)
+    def solve(block: Array) -> Array:
+        # What is left of the kernel grows most: without it before and after.
+        _orthonormalise(block, [], operator.kernel)
+        return np.ascontiguousarray(solver.solve(block))
 
-    size = (operator.num_nodes, operator.num_nodes)
-    inverse = linalg.LinearOperator(size, matvec=solve, dtype=np.float64)
-    start = generator(0, "laplacian", operator.num_nodes).standard_normal(operator.num_nodes)
-    start -= kernel * (kernel @ start)
-    values, vectors = linalg.eigsh(inverse, count, which="LM", v0=start, ncv=max(2 * count + 1, 20), tol=1e-10)
-    # Rayleigh quotients are good to twice the digits of the inverse's eigenvalues.
-    values = np.einsum("nk,nk->k", vectors, matrix @ vectors)
-    order = np.argsort(values, kind="stable")
-    return values[order], vectors[:, order]
+    return solve
 
 
-def filtered(operator: LaplacianOperator, count: int, tolerance: float) -> tuple[Array, Array]:
-    """Block Davidson with Chebyshev filters.
+def davidson(
+    operator: LaplacianOperator, count: int, tolerance: float, inverse: Inverse | None = None
+) -> tuple[Array, Array]:
+    """The pairs of :func:`smallest_eigenpairs`, by block Davidson with Chebyshev filters or an inverse.
 
-    A basis of a few blocks is kept orthonormal. Each round filters the best approximations that are not done, adds them
-    to the basis, and takes the best approximations from it; a full basis shrinks to these.
+    A basis of a few blocks is kept orthonormal. Each round filters the best approximations that are not done (or
+    multiplies them by the inverse), adds them to the basis, and takes the best approximations from it; a full basis
+    shrinks to these. It begins with more random vectors than pairs are wanted, so that of eigenvalues of several
+    dimensions all are seen.
 
     Source:
-        Zhou and Saad (2007), in blocks, so that eigenvalues of several dimensions show; the degree follows from the
-        gap between the wanted eigenvalues and the next block's.
+        Zhou and Saad (2007), in blocks; the degree of a filter follows from the gap between the wanted eigenvalues and
+        those a block further up.
     """
     from graphformers.encodings.sparse_laplacian_kernels import WIDTH
 
@@ -89,15 +85,13 @@ def filtered(operator: LaplacianOperator, count: int, tolerance: float) -> tuple
     projected = np.zeros((0, 0))
     degree, lowest, cut = 10, 0.0, operator.upper / 4
     for _ in range(ROUNDS):
-        block = operator.filtered(block, degree, lowest, cut)
+        block = operator.filtered(block, degree, lowest, cut) if inverse is None else inverse(block)
         _orthonormalise(block, basis, operator.kernel)
         basis.append(block)
         projected = _extended(projected, basis, operator.product(block))
         values, turn = np.linalg.eigh(projected)
-        if len(basis) < wanted + 2:
-            # Nothing is known yet about what lies above the wanted ones.
-            lowest, cut = values[0], min(values[-1], operator.upper / 2)
-            block = _combined(basis, turn[:, :WIDTH])
+        if len(basis) < wanted + 1:
+            block = random.standard_normal(block.shape)
             continue
         if len(basis) == full:
             basis = [_combined(basis, turn[:, b * WIDTH : (b + 1) * WIDTH]) for b in range(kept)]
