@@ -201,10 +201,10 @@ class SelectionNetwork(VirtualNodeNetwork):
         Raises:
             ValueError: If a graph does not have n nodes, which differ by delta to the targets, of norms up to radius.
         """
+        check_norms(x, self.radius)
         found = separation(x, self.targets.to(x.dtype), self.score, batch, num_graphs)
         if found < self.delta * (1 - 1e-6):
             raise ValueError(f"x: expected a separation of {self.delta}, got {found}")
-        check_norms(x, self.radius)
         return read_attention(self.attention, super().forward(start_sums(self.attention, x), batch, num_graphs))
 
 
