@@ -120,7 +120,10 @@ def orthogonal_directions(width: int, count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     blocks = -(-count // width)
     square = torch.randn(blocks, width, width, generator=generator)
-    directions, _ = torch.linalg.qr(square)
+    directions, triangle = torch.linalg.qr(square)
+    # Householder's signs depend on the directions, which then point one way more often than the other: those that make
+    # R's diagonal positive leave all rotations equally likely (Mezzadri, 2007), and the estimate without bias.
+    directions = directions * triangle.diagonal(dim1=1, dim2=2).sign()[:, None, :]
     lengths = torch.randn(blocks * width, width, generator=generator).norm(dim=1)
     return (directions.transpose(1, 2).flatten(0, 1) * lengths[:, None])[:count].contiguous()
 
