@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
+from graphformers.sources.builtin import SBMCluster, SBMPattern
 from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.tasks import GraphTask
 
-SOURCES = (OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP)
+SOURCES = (SBMPattern, SBMCluster, OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP)
 
 
 class Source(Protocol):
@@ -20,4 +21,16 @@ class Source(Protocol):
         """
 
 
-__all__ = ["OGB", "SOURCES", "TU", "GNNBenchmark", "Heterophilous", "Molecules", "Planetoid", "Source", "ZincLogP"]
+__all__ = [
+    "OGB",
+    "SOURCES",
+    "TU",
+    "GNNBenchmark",
+    "Heterophilous",
+    "Molecules",
+    "Planetoid",
+    "SBMCluster",
+    "SBMPattern",
+    "Source",
+    "ZincLogP",
+]
