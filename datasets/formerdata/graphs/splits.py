@@ -1,4 +1,4 @@
-"""Splits: from masks, drawn at random, or drawn class by class."""
+"""Splits: from masks, drawn at random, drawn class by class, or one part after another."""
 
 from __future__ import annotations
 
@@ -64,3 +64,15 @@ def split_per_class(y: Tensor, seed: int, *, train: int = 20, valid: int = 30) -
         for part, chosen in zip(parts, order.tensor_split([train, train + valid]), strict=True):
             part.append(chosen)
     return Splits(*(torch.cat(part).sort().values for part in parts)).checked(len(y), "split per class")
+
+
+def consecutive(*, train: int, valid: int, test: int) -> Splits:
+    """The first ``train`` graphs for training, the next ``valid`` for validation, the last ``test`` for test.
+
+    Raises:
+        ValueError: If one of them is below 1.
+    """
+    for name, count in (("train", train), ("valid", valid), ("test", test)):
+        if count < 1:
+            raise ValueError(f"{name}: expected at least 1 graph, got {count}")
+    return Splits(*torch.arange(train + valid + test).split([train, valid, test]))
