@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from formerkit.kernels.simd import REGISTER_BITS
-
 
 @dataclass(frozen=True)
 class HeadLayout:
@@ -78,6 +76,8 @@ def head_layout(heads: int, widths: tuple[int, ...], itemsize: int, last: bool) 
         itemsize: Bytes of an element.
         last: Whether rows come as [D, H] instead of [H, D].
     """
+    from formerkit.kernels.simd import REGISTER_BITS  # brings numba, which imports should not
+
     lanes = REGISTER_BITS // 8 // itemsize
     if not last and all(width % lanes == 0 for width in widths):
         return HeadLayout(heads, heads, 1, lanes, last, as_is=True)
