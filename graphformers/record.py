@@ -111,7 +111,7 @@ class Record:
             "best_epoch": step / self.steps_per_epoch,
             "parameters": sum(parameter.numel() for parameter in self.objective.parameters()),
             "seed": self.header["seed"],
-            "learnt_from": self.task.learnt_from,
+            "learnt_from": list(self.task.learnt_from),
             "splits_sha256": self.task.splits_sha256,
         }
         self.run.write_json("result.json", result)
