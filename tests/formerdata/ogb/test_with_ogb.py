@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +23,14 @@ pytestmark = pytest.mark.skipif(find_spec("ogb") is None, reason="ogb is not ins
 
 
 @pytest.fixture
-def quiet_ogb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    """ogb without its question to the network at import, and with the torch.load that it was written for."""
-    monkeypatch.setitem(__import__("sys").modules, "outdated", None)
+def silent_ogb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ogb without its question to the network at import."""
+    monkeypatch.setitem(sys.modules, "outdated", None)
+
+
+@pytest.fixture
+def quiet_ogb(silent_ogb: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, with the torch.load that it was written for."""
     monkeypatch.setattr(torch, "load", functools.partial(torch.load, weights_only=False))
 
 
@@ -132,6 +138,14 @@ def splits_of(sample: Task) -> dict[str, Any]:
         return {part: {kind: getattr(splits, part) for kind, splits in sample.splits.items()} for part in parts}
     three = {part: getattr(sample.splits, part) for part in parts}
     return {part: value.as_dict() if hasattr(value, "as_dict") else value for part, value in three.items()}
+
+
+@pytest.mark.parametrize("kind", ["node", "link", "hetero node"])
+def test_our_splits_load_in_ogb_with_todays_torch(tmp_path: Path, silent_ogb: None, kind: str) -> None:
+    sample = task(kind, 0, binary=True)
+    folder = write_task(tmp_path / "toy", sample)
+    data = ogb_class(sample.meta)(sample.meta.name, meta_dict=sample.meta.as_meta_dict(folder))
+    assert_holds(data.get_edge_split() if kind == "link" else data.get_idx_split(), splits_of(sample))
 
 
 @pytest.mark.skipif(find_spec("torch_geometric") is None, reason="torch_geometric is not installed")
