@@ -75,7 +75,8 @@ def sparse_laplacian_eigenvectors(
         if normalization == "rw":
             # I - D^-1 A has the same eigenvalues, and D^-1/2 times the vectors.
             vector = vector * degree[nodes].clamp(min=1).rsqrt()
-            vector = vector / vector.norm()
+            # numpy's sum does not depend on the number of threads.
+            vector = vector / float(np.sqrt(np.sum(vector.numpy() ** 2)))
         vectors[nodes, place] = _with_signs(vector[None, :, None])[0, :, 0].float()
         values[place] = value
     return vectors.to(edge_index.device), values.to(edge_index.device)
