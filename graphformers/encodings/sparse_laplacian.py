@@ -43,7 +43,8 @@ def sparse_laplacian_eigenvectors(
 
     Returns:
         Eigenvectors [N, k] and eigenvalues [k], float32; missing eigenvalues are NaN. Computed in float64, the same in
-        every process and for any number of threads. Memory: about 1 GB for a million nodes, ten million edges, k = 8.
+        every process and for any number of threads. A process with a million nodes, five million edges and k = 8
+        peaks at 1.6 GB.
 
     Raises:
         ValueError: On edges that name absent nodes, an unknown normalization, or k below 1.
