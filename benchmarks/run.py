@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 HELPERS = {"__init__", "data", "run", "timing"}
-LONG = {"overfit_kitti"}
-"""More than an hour: only by name."""
+LONG = {"graph_learning", "operators_on_scenes", "overfit_kitti", "real_graphs"}
+"""They train for an hour or so: only by name."""
 
 
 def names() -> list[str]:

@@ -66,7 +66,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     checkpoint = found_checkpoint(config.output, config.resume)
     start_step, best = 0, float("-inf")
     if checkpoint is not None:
-        state = restore(checkpoint, lion, optimizer, config)
+        state = restore(checkpoint, lion, optimizer, plain(config))
         start_step, best = state["step"], float("-inf") if state["best"] is None else state["best"]
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
     with fabric.rank_zero_first():  # the others find scenes and caches ready

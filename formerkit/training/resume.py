@@ -49,8 +49,13 @@ def found_checkpoint(output: str, resume: str) -> Path | None:
     return latest_checkpoint(Path(output) / "checkpoints") if resume == "auto" else Path(resume)
 
 
-def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, config: Namespace) -> dict[str, Any]:
+def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> dict[str, Any]:
     """Load weights and optimiser; returns what else the checkpoint says.
+
+    Args:
+        path: The checkpoint.
+        model, optimizer: Filled.
+        config: The run's configuration, as :func:`plain` has it.
 
     Raises:
         CheckpointError: If it is damaged, has no optimiser, or was made with another configuration.
@@ -58,7 +63,7 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, conf
     checkpoint = load_checkpoint(path)
     if checkpoint.optimizer is None:
         raise CheckpointError(f"{path}: holds no optimiser state: it cannot be resumed")
-    changed = differences(checkpoint.state["config"], plain(config))
+    changed = differences(checkpoint.state["config"], config)
     if changed:
         raise CheckpointError(
             f"{path}: was made with another configuration ({', '.join(changed[:5])}); use the same, another --output, "

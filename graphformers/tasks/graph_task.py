@@ -107,6 +107,12 @@ class GraphTask:
         return train, valid, test
 
     @property
+    def summary(self) -> str:
+        """One line for people."""
+        counts = f"{len(self.graphs):,} graphs, {self.graphs.num_nodes:,} nodes, {self.graphs.num_edges:,} edges"
+        return f"{self.source}: {counts}; parts of {', '.join(f'{size:,}' for size in self.part_sizes)}"
+
+    @property
     def training_ids(self) -> Tensor:
         """Graphs (or nodes) whose targets training sees."""
         return torch.cat([getattr(self.splits, part) for part in self.learnt_from])

@@ -1,0 +1,97 @@
+"""A model learns a task: the run from its first step, or from where it stood, to the score of the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from formerkit.seeds import torch_seed
+from formerkit.training.loop import Hooks, fit
+from formerkit.training.optim import adam
+from formerkit.training.resume import found_checkpoint, restore
+from formerkit.training.run import Run, environment
+from graphformers.record import Record
+from graphformers.settings import GraphTraining
+from graphformers.tasks import GraphTask
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def fit_task(
+    fabric: Fabric,
+    task: GraphTask,
+    make_model: Callable[[GraphTask], nn.Module],
+    settings: GraphTraining,
+    output: str | Path,
+    *,
+    seed: int,
+    config: dict[str, Any],
+    resume: str = "auto",
+) -> dict[str, Any] | None:
+    """Train a model, choose its weights by validation, score them on the test part.
+
+    Args:
+        fabric: Devices and precision.
+        task: What is to be learnt; checked, with encodings.
+        make_model: Makes the model, which is called as :class:`~graphformers.models.GraphTransformer` is. Its weights
+            depend on ``seed`` alone.
+        settings: How it is trained.
+        output: Folder of the run.
+        seed: Of weights, the order of samples, and dropout.
+        config: What the run is, as JSON values; one that goes on must be the same.
+        resume: ``auto``, ``false``, or a checkpoint's folder.
+
+    Returns:
+        What ``result.json`` says; None in all processes but the first.
+
+    Raises:
+        CheckpointError: If the folder holds a run of another configuration, or none of its checkpoints is whole.
+    """
+    fabric.print(task.summary)
+    torch.manual_seed(torch_seed(seed, "weights"))
+    objective = task.objective(make_model(task))
+    model, optimizer = fabric.setup(objective, adam(objective, weight_decay=settings.weight_decay, beta2=0.999))
+    model.mark_forward_method("predict")
+    steps = task.steps_per_epoch(settings.batch_size * settings.accumulate * fabric.world_size)
+    schedule = settings.make_schedule(settings.epochs * steps, steps)
+    checkpoint = found_checkpoint(str(output), resume)
+    state: dict[str, Any] = {"step": 0, "best": None}
+    if checkpoint is not None:
+        state = restore(checkpoint, objective, optimizer, config)
+        schedule.restore(state["schedule"])
+        fabric.print(f"resumed {checkpoint} after {state['step']} steps")
+    fabric.print(
+        f"{settings.epochs} epochs of {steps} steps at most, {sum(p.numel() for p in objective.parameters()):,} "
+        f"parameters, {settings.precision} on {fabric.device}, run folder {output}"
+    )
+    run = Run(output, resume_step=state["step"] if checkpoint else None) if fabric.is_global_zero else None
+    if run is not None:
+        run.write_json("config.json", config)
+        run.write_json("environment.json", environment())
+    header = {"seed": seed, "config": config}
+    record = Record(fabric, objective, optimizer, schedule, task, settings, run, header, steps)
+    if state["best"] is not None:
+        record.best = state["best"]
+    batches = task.training_batches(
+        settings.epochs, settings.batch_size, settings.accumulate,
+        seed=seed, start_step=state["step"], rank=fabric.global_rank, world_size=fabric.world_size,
+    )  # fmt: skip
+    fit(
+        fabric, model, optimizer, (batch.to(fabric.device) for batch in batches), settings, schedule, run,
+        Hooks(validate=record.validate, save=record.save),
+        seed=seed, start_step=state["step"], steps_per_epoch=steps,
+    )  # fmt: skip
+    result = record.finish()
+    if run is not None and result is not None:
+        run.close()
+        metric = task.metric
+        fabric.print(
+            f"\n{task.source}: test {metric.name} {metric.shown(result['test'])}, "
+            f"valid {metric.shown(result['valid'])} (epoch {result['best_epoch']:g})"
+        )
+    return result
