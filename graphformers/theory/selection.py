@@ -23,7 +23,8 @@ weights Q, K, V, logits ``a_j = q . K^T x_j / sqrt(D)``, their softmax w_j, and 
    ``|v_j| <= C1 |V|``.
 
 Together ``|y' - y| <= e |V| (1 + C1^2 |Q K^T| / sqrt(D))`` for one head; over heads the bounds add up as squares.
-Rounding comes on top.
+Rounding comes on top. Two opposite nodes reach the first bound; the second is loose by a factor of hundreds or
+thousands on random nodes and weights, most of all because it takes every node to be missed by e in the worst direction.
 """
 
 from __future__ import annotations

@@ -132,6 +132,17 @@ def test_output_bound_holds_for_all_misses(seed, count, eps, scale) -> None:
     assert error <= output_error_bound(attention, scale, eps)
 
 
+@pytest.mark.parametrize("eps", EPS)
+def test_selection_bound_is_reached_by_two_opposite_nodes(eps: float) -> None:
+    g, x = generator(0), torch.tensor([[0.6, 0.8], [-0.6, -0.8]], dtype=torch.float64)
+    delta = separation(x, x, inner_product_score)
+    assert delta == pytest.approx(2.0)
+    network = SelectionNetwork(random_attention(g, 2), x, inner_product_score, delta=delta, radius=1.0, eps=eps)
+    # 2 w for the weight w of the other: w = q / (1 + q), and q = exp(-T delta) = eps / 2.
+    missed = (selected(network, x) - x).norm(dim=1)
+    torch.testing.assert_close(missed, torch.full_like(missed, eps / (1 + eps / 2)), rtol=1e-6, atol=0)
+
+
 def test_output_bound_is_not_idle() -> None:
     """With weights that make the logits flat and the value the node, all of the bound is used."""
     zero, one = torch.zeros(1, 2, 2).double(), torch.eye(2).double()[None]
