@@ -2,8 +2,8 @@
 
     python -m benchmarks.graph_transformer_epoch [--runs N]
 
-The published model (10 layers, 8 heads, 80 channels, LapPE, batch norm; batches of 26 graphs). Steps are timed: forward,
-backward, Adam. An epoch of 10,000 graphs is 384 of them.
+The published model (10 layers, 8 heads, 80 channels, LapPE, batch norm; batches of 26 graphs). What is
+timed is a step (forward, backward, Adam); an epoch of 10,000 graphs is 384 of them.
 """
 
 from __future__ import annotations

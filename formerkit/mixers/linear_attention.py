@@ -111,7 +111,7 @@ class PerformerFeatures(nn.Module):
             return largest
         sequence = sequence_of_rows(cu_seqlens)
         of_sequence = largest.new_full((len(cu_seqlens) - 1, *largest.shape[1:]), -torch.inf)
-        of_sequence.index_reduce_(0, sequence, largest, "amax")
+        of_sequence.scatter_reduce_(0, sequence.view(-1, 1, 1).expand_as(largest), largest, "amax")
         return of_sequence[sequence]
 
 
