@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from torch import nn
 
 from formerkit.training.cli import parse_program
 from formerkit.training.resume import plain
+from graphformers import settings as graph_settings
 from pointdet.settings import build, instantiate, model_from_config
 
-CONFIGS = sorted((Path(__file__).resolve().parent.parent / "configs").glob("lion_*.yaml"))
+FOLDER = Path(__file__).resolve().parent.parent / "configs"
+CONFIGS = sorted(FOLDER.glob("lion_*.yaml"))
+GRAPHS = sorted(set(FOLDER.glob("*.yaml")) - set(CONFIGS))
 
 
 @pytest.mark.parametrize("builtin", [False, True])
@@ -44,3 +50,29 @@ def test_the_kitti_config_says_what_the_defaults_are() -> None:
     parse = {"prog": "p", "description": "d", "needs_builtin": lambda _: False}
     written = plain(parse_program(build, [str(path)], **parse)[0])
     assert written == plain(parse_program(build, [], **parse)[0])
+
+
+def graph_model(path: Path, **data: Any) -> nn.Module:
+    config = graph_settings.parse([str(path)], prog="p", about="a")
+    source, encoding, settings, arguments = graph_settings.instantiate(config)
+    assert type(source).__name__ == config.data.name
+    assert settings.make_schedule(100, 10).rate(0) > 0
+    task = SimpleNamespace(model_arguments={"out_channels": 1, "readout": "graph", **data})
+    return graph_settings.make_model(config.model.name, arguments, task, encoding)
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=lambda path: path.stem)
+def test_a_config_of_graphs_builds_its_model(path: Path) -> None:
+    assert sum(p.numel() for p in graph_model(path, node_types=3).parameters()) > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "parameters"),
+    [
+        ("gt_pattern", {"node_types": 3, "out_channels": 2, "readout": "node"}, 522_982),
+        ("gt_cluster", {"node_types": 7, "out_channels": 6, "readout": "node"}, 524_026),
+        ("gt_zinc", {"node_types": 28, "edge_types": 4}, 588_929),
+    ],
+)
+def test_configs_of_the_graph_transformer_are_the_published_models(name: str, data: Any, parameters: int) -> None:
+    assert sum(p.numel() for p in graph_model(FOLDER / f"{name}.yaml", **data).parameters()) == parameters

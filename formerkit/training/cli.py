@@ -77,6 +77,8 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
 def load_config(path: str | Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a configuration file, merged over its base if it names one.
 
+    A section with another ``name`` than the base's takes its place, for its keys are those of something else.
+
     Args:
         path: The file.
         above: Files that led here.
@@ -196,10 +198,13 @@ def _parse(parser: ArgumentParser, content: dict[str, Any], words: Sequence[str]
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``over`` upon ``base``; a section that names something else (``name: ...``) takes the place of the base's."""
     result = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = _merged(result[key], value) if both else value
+        below = result.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        other = both and value.get("name", below.get("name")) != below.get("name")
+        result[key] = _merged(below, value) if both and not other else value
     return result
 
 

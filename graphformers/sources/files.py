@@ -11,6 +11,7 @@ from formerdata.graphs import PackedGraphs, Splits
 
 from formerkit.io import DataError
 from graphformers.losses import Loss
+from graphformers.sources.types import types_of
 from graphformers.tasks import GraphTask, Metric
 from graphformers.tasks.metric import ACCURACY, AVERAGE_PRECISION, MAE, RMSE, ROC_AUC
 
@@ -47,8 +48,8 @@ class TU:
             degrees = torch.bincount(graphs.global_edge_index[1], minlength=graphs.num_nodes)
             graphs = replace(graphs, x=degrees)
         assert graphs.x is not None
-        node_types = _types(graphs.x)
-        edge_types = None if graphs.edge_attr is None else _types(graphs.edge_attr)
+        node_types = types_of(graphs.x)
+        edge_types = None if graphs.edge_attr is None else types_of(graphs.edge_attr)
         splits = random_split(len(graphs), self.split_seed)
         source = f"{Path(self.root).name} ({self.root})"
         return GraphTask(
@@ -194,11 +195,3 @@ class ZincLogP:
 def _of_nodes(graph: PackedGraphs, splits: Splits, source: str) -> GraphTask:
     assert graph.y is not None
     return GraphTask(graph, splits, "cross_entropy", ACCURACY, int(graph.y.max()) + 1, source)
-
-
-def _types(x: torch.Tensor) -> int | tuple[int, ...] | None:
-    """Values of each column of types; None of features."""
-    if x.is_floating_point():
-        return None
-    sizes = tuple(int(column.max()) + 1 for column in x.reshape(len(x), -1).T)
-    return sizes[0] if len(sizes) == 1 else sizes

@@ -10,14 +10,16 @@ from torch import Tensor
 
 from formerkit.io import ConfigError, DataError
 from graphformers.losses import UNKNOWN, Loss
+from graphformers.sources.types import types_of
 from graphformers.tasks import GraphTask, Metric
-from graphformers.tasks.metric import ACCURACY, AVERAGE_PRECISION, RMSE, ROC_AUC, ogb_metric
+from graphformers.tasks.metric import ACCURACY, AVERAGE_PRECISION, MAE, RMSE, ROC_AUC, ogb_metric
 
 MEASURES: dict[str, tuple[Loss, Metric]] = {
     "acc": ("cross_entropy", ACCURACY),
     "rocauc": ("binary_cross_entropy", ROC_AUC),
     "ap": ("binary_cross_entropy", AVERAGE_PRECISION),
     "rmse": ("mse", RMSE),
+    "mae": ("l1", MAE),
 }
 
 
@@ -56,12 +58,20 @@ class OGB:
         graphs = replace(graphs, y=_classes(graphs.y, found.meta.name) if classes else graphs.y.float())
         if self.undirected:
             graphs = _undirected(graphs)
-        types = (ATOM_TYPES, BOND_TYPES) if found.meta.name.startswith("ogbg-mol") else (None, None)
+        molecules = found.meta.name.startswith("ogbg-mol")
+        types = (ATOM_TYPES, BOND_TYPES) if molecules else (_types(graphs.x), _types(graphs.edge_attr))
+        if graphs.x is None:  # as in ogbg-ppa: all nodes are alike
+            graphs, types = replace(graphs, x=torch.zeros(graphs.num_nodes, dtype=torch.int64)), (1, types[1])
         outputs = found.meta.num_classes if classes else found.meta.num_tasks
         return GraphTask(
             graphs, found.splits, loss, metric, int(outputs), f"{found.meta.name} ({self.root})",
             node_types=types[0], edge_types=types[1],
         )  # fmt: skip
+
+
+def _types(x: Tensor | None) -> int | tuple[int, ...] | None:
+    """Values of each column of types; None of features."""
+    return None if x is None else types_of(x)
 
 
 def _classes(y: Tensor, name: str) -> Tensor:
