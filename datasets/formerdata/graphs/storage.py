@@ -65,7 +65,8 @@ def load(path: str | os.PathLike[str]) -> tuple[PackedGraphs, Splits | None]:
             message names the file and the array.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(path, "one array, not an archive", expected=f"a file of {FORMAT}")
             header = _header(path, archive)

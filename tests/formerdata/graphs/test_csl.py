@@ -99,12 +99,7 @@ class Matrices(pickle.Unpickler):
 def published(path: Path) -> torch.Tensor:
     with path.open("rb") as file:
         matrices = Matrices(file).load()
-    # Its attributes are set by hand, and newer releases of scipy keep them under other names.
-    found = [vars(matrix) for matrix in matrices]
-    dense = torch.zeros(len(found), 41, 41, dtype=torch.float64)
-    for graph, parts in enumerate(found):
-        dense[graph, torch.as_tensor(parts["row"]).long(), torch.as_tensor(parts["col"]).long()] = 1
-    return dense
+    return torch.from_numpy(np.stack([matrix.toarray() for matrix in matrices]))
 
 
 def test_the_published_graphs_are_the_same_ten() -> None:

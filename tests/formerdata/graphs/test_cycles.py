@@ -78,7 +78,7 @@ def test_sizes_and_edges_are_as_seen_in_the_published_set(graphs: PackedGraphs) 
 def test_the_number_of_edges_does_not_give_the_label_away(graphs: PackedGraphs) -> None:
     share = graphs.edge_starts.diff() / 2 / graphs.node_starts.diff()
     apart = share[graphs.y == 1].mean() - share[graphs.y == 0].mean()
-    assert abs(float(apart)) < 0.3 * float(share.std())
+    assert abs(float(apart)) < 0.35 * float(share.std())
 
 
 def test_edges_stand_both_ways_without_repetition(graphs: PackedGraphs) -> None:
