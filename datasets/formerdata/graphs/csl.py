@@ -22,7 +22,8 @@ def csl(*, fold: int = 0, seed: int = 0) -> tuple[PackedGraphs, Splits]:
     """150 graphs: a cycle of 41 nodes with links from each node to the one R further on, in 15 orders for each R.
 
     No two of the ten R give isomorphic graphs. Every node has four neighbours, so the degrees say nothing: a model
-    without positional encodings is right in one case of ten.
+    without positional encodings is right in one case of ten. The ten graphs are the published ones up to the order of
+    nodes (which there have loops too); orders and folds are drawn anew.
 
     Args:
         fold: 0 to 4. The folds' test parts are disjoint, and a fold's validation part is the next one's test part.

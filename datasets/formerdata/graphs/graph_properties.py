@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from formerdata.graphs.graph_families import MIXTURE, Adjacency, Family
-from formerdata.graphs.graph_labels import graph_labels, node_labels
+from formerdata.graphs.graph_labels import graph_labels, node_labels, shortest_paths
 from formerdata.graphs.packed import GraphBatch, PackedGraphs, Splits, pack
 from formerdata.graphs.splits import consecutive
 from formerkit.seeds import generator
@@ -142,8 +142,9 @@ def _labels(drawn: list[tuple[Adjacency, NDArray[np.float32]]], bipartite_connec
     for chosen in _by_size(drawn):
         adjacency = torch.from_numpy(np.stack([drawn[number][0] for number in chosen]))
         x = torch.from_numpy(np.stack([drawn[number][1] for number in chosen]))
-        nodes = node_labels(adjacency, source=x[..., 0].argmax(1), values=x[..., 1])
-        graphs = graph_labels(adjacency, bipartite_connected=bipartite_connected)
+        steps = shortest_paths(adjacency)
+        nodes = node_labels(adjacency, steps, source=x[..., 0].argmax(1), values=x[..., 1])
+        graphs = graph_labels(adjacency, steps, bipartite_connected=bipartite_connected)
         for number, node_row, graph_row in zip(chosen, nodes, graphs, strict=True):
             of_nodes[number], of_graphs[number] = node_row, graph_row
     return torch.cat(of_nodes), torch.stack(of_graphs)
