@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphformers.encodings.laplacian import Normalization, laplacian_eigenvectors
-from graphformers.ops.links import checked_batch
+from graphformers.ops.links import graphs_with_edges
 
 ZERO = 1e-9
 """Eigenvalues up to this are of the kernel: rounding leaves about 1e-15 times the number of nodes there."""
@@ -74,7 +74,7 @@ def heat_kernel(
     """
     if normalization == "rw":
         raise ValueError("normalization: expected 'sym' or 'none', got 'rw'")
-    batch, num_graphs = checked_batch(edge_index, num_nodes, batch, num_graphs)
+    batch, num_graphs = graphs_with_edges(edge_index, num_nodes, batch, num_graphs)
     sizes = torch.bincount(batch, minlength=num_graphs)
     k = max(1, int(sizes.max()) if len(sizes) else 1) if k is None else k
     vectors, values = laplacian_eigenvectors(

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from formerkit.mixers.backends import use_kernels
 from formerkit.parallel import arrays, run_ranges
-from graphformers.ops.adjacency import check_edge_index, in_runs
-from graphformers.ops.batches import check_sorted, graph_counts
+from graphformers.ops.adjacency import in_runs
+from graphformers.ops.batches import graph_counts
+from graphformers.ops.links import graphs_with_edges
 
 Normalization = Literal["sym", "rw", "none"]
 JACOBI_NODES = 64
@@ -57,23 +58,15 @@ def laplacian_eigenvectors(
     Raises:
         ValueError: On edges that name absent nodes or leave their graph, a batch that is not sorted, or k below 1.
     """
-    check_edge_index(edge_index, num_nodes, num_nodes)
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
     if normalization not in ("sym", "rw", "none"):
         raise ValueError(f"normalization: expected 'sym', 'rw' or 'none', got {normalization!r}")
-    if batch is None:
-        batch, num_graphs = torch.zeros(num_nodes, dtype=torch.int64, device=edge_index.device), num_graphs or 1
-    if num_graphs is None:
-        num_graphs = int(batch.max()) + 1 if len(batch) else 0
-    check_sorted(batch)
+    batch, num_graphs = graphs_with_edges(edge_index, num_nodes, batch, num_graphs)
     sizes = graph_counts(batch, num_graphs)
     starts = torch.cumsum(sizes, 0) - sizes
     edge_index = edge_index.long()
-    graph = batch[edge_index[0]]
-    if bool((graph != batch[edge_index[1]]).any()):
-        raise ValueError("edge_index: an edge joins two graphs of the batch")
-    by_graph, edge_starts = in_runs(graph, num_graphs)
+    by_graph, edge_starts = in_runs(batch[edge_index[0]], num_graphs)
     vectors = torch.zeros(num_nodes, k, device=edge_index.device)
     values = torch.full((num_graphs, k), torch.nan, device=edge_index.device)
     work = _Work(edge_index, starts, edge_starts, by_graph, normalization, int(skip_first), vectors, values)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 from graphformers.ops.adjacency import adjacency
-from graphformers.ops.links import checked_batch, simple_links
+from graphformers.ops.links import graphs_with_edges, simple_links
 
 DENSE_NODES = 2048
 """Most nodes of a graph whose powers are taken as dense matrices, which is faster if it has many edges."""
@@ -46,7 +46,7 @@ def random_walk_probabilities(
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
-    batch, num_graphs = checked_batch(edge_index, num_nodes, batch, num_graphs)
+    batch, num_graphs = graphs_with_edges(edge_index, num_nodes, batch, num_graphs)
     links, batch = simple_links(edge_index.cpu(), num_nodes), batch.cpu()
     out = torch.zeros(num_nodes, k, dtype=torch.float64)
     sizes = torch.bincount(batch, minlength=num_graphs)

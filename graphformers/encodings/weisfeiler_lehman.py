@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphformers.ops.links import checked_batch, simple_links
+from graphformers.ops.links import graphs_with_edges, simple_links
 
 
 def paper_colours(
@@ -28,7 +28,7 @@ def paper_colours(
     Raises:
         ValueError: On edges that name absent nodes or leave their graph, or a batch that is not sorted.
     """
-    batch, _ = checked_batch(edge_index, num_nodes, batch, num_graphs)
+    batch, _ = graphs_with_edges(edge_index, num_nodes, batch, num_graphs)
     links = simple_links(edge_index.cpu(), num_nodes)
     degrees, kind = torch.bincount(links[0], minlength=num_nodes).unique(return_inverse=True)
     digests = [hashlib.md5("_".join("1" * (1 + d)).encode(), usedforsecurity=False).hexdigest() for d in degrees]

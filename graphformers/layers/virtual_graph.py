@@ -51,7 +51,7 @@ def add_virtual_nodes(
     Raises:
         ValueError: If edges name nodes, or batch graphs, that are not there.
     """
-    batch, num_graphs = graphs_of_nodes(batch, num_graphs, batch)
+    batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(batch), batch.device)
     check_edge_index(edge_index, len(batch), len(batch))  # a node too many would be a virtual one
     real = edge_index.long() if keep_edges else edge_index.new_empty(2, 0, dtype=torch.int64)
     nodes, virtual = torch.arange(len(batch), device=batch.device), len(batch) + batch

@@ -110,7 +110,7 @@ class GPS(nn.Module):
             ValueError: If an input the model was made for is missing, one it was not made for is given, batch is not
                 sorted, or edges name nodes that are not there.
         """
-        batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
+        batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         check_sorted(batch)
         h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)
         graph, offsets = adjacency(edge_index, len(h)), starts_of(graph_counts(batch, num_graphs))

@@ -120,7 +120,7 @@ class GraphTransformer(nn.Module):
             ValueError: If an input the model was made for is missing, one it was not made for is given, or edges name
                 nodes that are not there.
         """
-        batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
+        batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         h = self.in_dropout(encoded(self.node_encoder, x, "x"))
         check_wanted(self.pe_encoder, pe, "pe")
         check_wanted(self.wl_encoder, wl, "wl")

@@ -137,7 +137,7 @@ class MPNNVirtualNode(nn.Module):
             ValueError: If an input the model was made for is missing, one it was not made for is given, batch is not
                 as the class says, or edges name nodes that are not there.
         """
-        batch, num_graphs = graphs_of_nodes(batch, num_graphs, x)
+        batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         if self.virtual in ("augment", "pure"):
             return self._in_graph(x, edge_index, edge_attr, batch, pe, eigenvalues, num_graphs)
         h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)

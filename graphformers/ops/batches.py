@@ -10,22 +10,26 @@ from torch import Tensor
 Reduction = Literal["mean", "sum", "max", "min"]
 
 
-def graphs_of_nodes(batch: Tensor | None, num_graphs: int | None, like: Tensor) -> tuple[Tensor, int]:
+def graphs_of_nodes(
+    batch: Tensor | None, num_graphs: int | None, num_nodes: int, device: torch.device
+) -> tuple[Tensor, int]:
     """The graph of each node [N] int64, and how many graphs there are.
 
     Args:
         batch: [N]; one graph if None.
         num_graphs: Graphs of the batch, if its last ones may be empty.
-        like: [N, ...], the nodes.
+        num_nodes: N.
+        device: Where the nodes are.
 
     Raises:
         ValueError: If batch is not [N], or names a graph that is not there.
     """
     if batch is None:
-        return torch.zeros(len(like), dtype=torch.int64, device=like.device), 1 if num_graphs is None else num_graphs
-    if tuple(batch.shape) != (len(like),) or batch.is_floating_point():
+        batch = torch.zeros(num_nodes, dtype=torch.int64, device=device)
+        num_graphs = 1 if num_graphs is None else num_graphs
+    if tuple(batch.shape) != (num_nodes,) or batch.is_floating_point():
         raise ValueError(
-            f"batch: expected {len(like)} integers, one a node, got {batch.dtype} of shape {tuple(batch.shape)}"
+            f"batch: expected {num_nodes} integers, one a node, got {batch.dtype} of shape {tuple(batch.shape)}"
         )
     smallest, largest = (int(batch.min()), int(batch.max())) if len(batch) else (0, -1)
     num_graphs = largest + 1 if num_graphs is None else num_graphs

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from graphformers.ops.adjacency import check_edge_index
-from graphformers.ops.batches import check_sorted
+from graphformers.ops.batches import check_sorted, graphs_of_nodes
 
 
 def simple_links(edge_index: Tensor, num_nodes: int) -> Tensor:
@@ -23,21 +23,18 @@ def simple_links(edge_index: Tensor, num_nodes: int) -> Tensor:
     return torch.stack([keys // max(1, num_nodes), keys % max(1, num_nodes)])
 
 
-def checked_batch(
+def graphs_with_edges(
     edge_index: Tensor, num_nodes: int, batch: Tensor | None, num_graphs: int | None
 ) -> tuple[Tensor, int]:
-    """``batch`` and the number of graphs; one graph if ``batch`` is None.
+    """The graph of each node [N] int64 and the number of graphs, if the edges [2, E] keep to them.
 
     Raises:
-        ValueError: On a batch that is not sorted or has another length, or edges that name absent nodes or leave their
-            graph.
+        ValueError: Those of :func:`~graphformers.ops.batches.graphs_of_nodes`; on a batch that is not sorted; on edges
+            that name absent nodes or leave their graph.
     """
     check_edge_index(edge_index, num_nodes, num_nodes)
-    if batch is None:
-        return torch.zeros(num_nodes, dtype=torch.int64, device=edge_index.device), num_graphs or 1
-    if len(batch) != num_nodes:
-        raise ValueError(f"batch: expected {num_nodes} entries, got {len(batch)}")
+    batch, num_graphs = graphs_of_nodes(batch, num_graphs, num_nodes, edge_index.device)
     check_sorted(batch)
     if bool((batch[edge_index[0].long()] != batch[edge_index[1].long()]).any()):
         raise ValueError("edge_index: an edge joins two graphs of the batch")
-    return batch, (int(batch[-1]) + 1 if len(batch) else 0) if num_graphs is None else num_graphs
+    return batch, num_graphs

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from graphformers.ops.batches import check_sorted, graph_mean
+from graphformers.ops.batches import check_sorted, graph_mean, graphs_of_nodes
 
 Aggregation = Literal["sum", "mean", "softmax"]
 
@@ -129,14 +129,6 @@ def checked_batch(x: Tensor, batch: Tensor | None, num_graphs: int | None) -> tu
     """
     if x.ndim != 2:
         raise ValueError(f"x: expected [N, C], got {list(x.shape)}")
-    if batch is None:
-        return torch.zeros(len(x), dtype=torch.int64, device=x.device), 1 if num_graphs is None else num_graphs
-    if batch.shape != x.shape[:1]:
-        raise ValueError(f"batch: expected [{len(x)}], a graph for each node, got {list(batch.shape)}")
+    batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
     check_sorted(batch)
-    graphs = int(batch[-1]) + 1 if len(batch) else 0
-    if num_graphs is None:
-        num_graphs = graphs
-    if graphs > num_graphs or (len(batch) and int(batch[0]) < 0):
-        raise ValueError(f"batch: expected graphs from 0 to {num_graphs - 1}, got {int(batch[0])} to {graphs - 1}")
     return batch, num_graphs

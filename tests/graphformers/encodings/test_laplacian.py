@@ -117,6 +117,8 @@ def test_signs_make_the_largest_entry_positive() -> None:
         ({"edge_index": torch.tensor([[0], [4]])}, "destinations from 4 to 4, expected 0 to 3"),
         ({"edge_index": torch.tensor([[0], [3]])}, "edge_index: an edge joins two graphs of the batch"),
         ({"batch": torch.tensor([0, 1, 0, 1])}, "batch: expected the nodes of each graph to lie together"),
+        ({"batch": torch.tensor([0, 0, 1])}, "batch: expected 4 integers, one a node"),
+        ({"num_graphs": 1}, "batch: expected graphs from 0 to 0, got 0 to 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:

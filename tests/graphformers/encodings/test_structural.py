@@ -175,7 +175,8 @@ print(hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdige
         ({"edge_index": torch.tensor([[0], [3]])}, "an edge joins two graphs"),
         ({"edge_index": torch.tensor([[0.0], [1.0]])}, "expected integers"),
         ({"batch": torch.tensor([0, 1, 0, 1])}, "batch: expected the nodes of each graph to lie together"),
-        ({"batch": torch.tensor([0, 1])}, "batch: expected 4 entries, got 2"),
+        ({"batch": torch.tensor([0, 1])}, "batch: expected 4 integers, one a node"),
+        ({"num_graphs": 1}, "batch: expected graphs from 0 to 0, got 0 to 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from graphformers.ops.batches import graph_reduce, graphs_of_nodes
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "max", "min"])
 def test_nodes_taken_together(reduction: Any) -> None:
@@ -27,12 +29,12 @@ def test_nodes_taken_together(reduction: Any) -> None:
 
 
 def test_one_graph_if_there_is_no_batch() -> None:
-    batch, count = graphs_of_nodes(None, None, torch.zeros(3, 2))
+    batch, count = graphs_of_nodes(None, None, 3, CPU)
     assert (batch.tolist(), count) == ([0, 0, 0], 1)
-    assert graphs_of_nodes(None, None, torch.zeros(0, 2))[1] == 1
-    batch, count = graphs_of_nodes(torch.tensor([0, 2], dtype=torch.int32), None, torch.zeros(2, 2))
+    assert graphs_of_nodes(None, None, 0, CPU)[1] == 1
+    batch, count = graphs_of_nodes(torch.tensor([0, 2], dtype=torch.int32), None, 2, CPU)
     assert (batch.dtype, count) == (torch.int64, 3)
-    assert graphs_of_nodes(torch.tensor([0, 2]), 5, torch.zeros(2, 2))[1] == 5
+    assert graphs_of_nodes(torch.tensor([0, 2]), 5, 2, CPU)[1] == 5
 
 
 @pytest.mark.parametrize(
@@ -42,8 +44,9 @@ def test_one_graph_if_there_is_no_batch() -> None:
         (torch.tensor([0.0, 1.0]), None, "batch: expected 2 integers"),
         (torch.tensor([0, 2]), 2, "batch: expected graphs from 0 to 1, got 0 to 2"),
         (torch.tensor([-1, 0]), None, "got -1 to 0"),
+        (None, 0, "batch: expected graphs from 0 to -1, got 0 to 0"),
     ],
 )
-def test_a_batch_that_is_none_is_refused(batch: Tensor, num_graphs: int | None, message: str) -> None:
+def test_a_batch_that_is_none_is_refused(batch: Tensor | None, num_graphs: int | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        graphs_of_nodes(batch, num_graphs, torch.zeros(2, 3))
+        graphs_of_nodes(batch, num_graphs, 2, CPU)

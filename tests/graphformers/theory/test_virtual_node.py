@@ -94,7 +94,7 @@ def test_news_takes_two_layers_and_size_is_seen() -> None:
     ("x", "batch", "num_graphs", "message"),
     [
         (torch.zeros(3), None, None, r"x: expected \[N, C\], got \[3\]"),
-        (torch.zeros(3, 1), torch.zeros(2, dtype=torch.int64), None, r"batch: expected \[3\]"),
+        (torch.zeros(3, 1), torch.zeros(2, dtype=torch.int64), None, r"batch: expected 3 integers, one a node"),
         (torch.zeros(3, 1), torch.tensor([0, 1, 0]), None, "batch: expected the nodes of each graph to lie together"),
         (torch.zeros(3, 1), torch.tensor([0, 1, 2]), 2, "batch: expected graphs from 0 to 1, got 0 to 2"),
         (torch.zeros(2, 1), torch.tensor([-1, 0]), None, "batch: expected graphs from 0 to 0, got -1 to 0"),
