@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,7 +42,8 @@ def laplacian_eigenvectors(
     node without neighbours has 1 on the diagonal of the first two.
 
     Eigenvectors have norm 1, and the sign that makes their entry of largest size positive (of those equal to six
-    digits the first): the same in every process. Inside an eigenspace of several dimensions the basis is LAPACK's.
+    digits the first): the same in every process, and for any number of threads. Inside an eigenspace of several
+    dimensions the basis is LAPACK's.
 
     Args:
         edge_index: [2, E] integers.
@@ -148,16 +151,30 @@ def _decomposed(links: Tensor, normalization: Normalization) -> tuple[Tensor, Te
     links.diagonal(dim1=1, dim2=2).zero_()
     degree = links.sum(2)
     if normalization == "none":
-        values, vectors = torch.linalg.eigh(torch.diag_embed(degree) - links)
+        with _one_thread():
+            values, vectors = torch.linalg.eigh(torch.diag_embed(degree) - links)
         return _with_signs(vectors), values
     root = degree.clamp(min=1).rsqrt()
     identity = torch.eye(links.shape[1], dtype=links.dtype, device=links.device)
-    values, vectors = torch.linalg.eigh(identity - root[:, :, None] * links * root[:, None, :])
+    with _one_thread():
+        values, vectors = torch.linalg.eigh(identity - root[:, :, None] * links * root[:, None, :])
     if normalization == "rw":
         # I - D^-1 A has the same eigenvalues, and D^-1/2 times the vectors.
         vectors = root[:, :, None] * vectors
         vectors = vectors / vectors.norm(dim=1, keepdim=True)
     return _with_signs(vectors), values
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """LAPACK rounds otherwise for each number of threads, and where eigenvalues coincide another rounding is another
+    basis altogether: the eigenvectors of a star would differ by as much as they measure."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _with_signs(vectors: Tensor) -> Tensor:
