@@ -82,6 +82,8 @@ class GINE(nn.Module):
             ValueError: On shapes that do not agree.
         """
         edges = edge_attr if self.edge_proj is None or edge_attr is None else self.edge_proj(edge_attr)
+        # Under autocast linear maps give another type than embeddings and sums.
+        edges = None if edges is None else edges.to(x.dtype)
         heard = neighbour_sum(x, as_adjacency(edge_index, len(x)), edges, relu=True)
         new = self.norm(self.mlp((1 + self.eps) * x + heard))
         new = self.dropout(new.relu() if self.activation else new)

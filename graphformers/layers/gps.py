@@ -8,6 +8,7 @@ Neighbours are heard on one branch, all nodes of the graph on another::
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from graphformers.layers.parts import reset
@@ -70,7 +71,7 @@ class GPSLayer(nn.Module):
             h, edge_attr = self.local(x, graph, edge_attr, update_edges=update_edges)
             branches.append(self.local_norm(h))
         if self.mixer is not None and self.mixer_norm is not None:
-            offsets = x.new_tensor([0, len(x)]).long() if cu_seqlens is None else cu_seqlens
+            offsets = torch.tensor([0, len(x)], device=x.device) if cu_seqlens is None else cu_seqlens
             branches.append(self.mixer_norm(x + self.dropout(self.mixer(x, offsets))))
         h = sum(branches[1:], branches[0])
         return self.norm(h + self.feed_forward(h)), edge_attr

@@ -97,6 +97,11 @@ def test_any_mixer_has_its_place() -> None:
     assert y.shape == (5, 8)
 
 
+def test_one_graph_of_more_nodes_than_bfloat16_counts() -> None:
+    layer = GPSLayer(8, None, DeepSetsVirtualNode(8)).bfloat16()
+    assert layer(torch.randn(1001, 8).bfloat16(), torch.zeros(2, 0, dtype=torch.int64))[0].shape == (1001, 8)
+
+
 def test_reset_parameters_draws_anew() -> None:
     layer = GPSLayer(8, GatedGCN(8, 8, 8), Attention(8, 2))
     before = {name: p.detach().clone() for name, p in layer.named_parameters()}
