@@ -102,11 +102,11 @@ class DeepSetEncoder(nn.Module):
     def reset_parameters(self) -> None:
         _reset(self.pair)
 
-    def forward(self, pe: Tensor, eigenvalues: Tensor, batch: Tensor | None = None) -> Tensor:
+    def forward(self, pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None = None) -> Tensor:
         """[N, k], [G, k] and [N] to [N, C]; zero for a node all of whose entries are missing.
 
         Raises:
-            ValueError: On shapes that do not agree.
+            ValueError: On shapes that do not agree, or without eigenvalues.
         """
         there = present(pe, eigenvalues, batch, self.k)
         pe = torch.where(there, pe, 0.0)
@@ -155,12 +155,16 @@ class SignNetEncoder(nn.Module):
             _reset(network)
 
     def forward(
-        self, pe: Tensor, eigenvalues: Tensor, batch: Tensor | None = None, edge_index: Tensor | None = None
+        self,
+        pe: Tensor,
+        eigenvalues: Tensor | None,
+        batch: Tensor | None = None,
+        edge_index: Tensor | None = None,
     ) -> Tensor:
         """[N, k], [G, k], [N] and [2, E] to [N, C].
 
         Raises:
-            ValueError: On shapes that do not agree, or without edges if there are GIN layers.
+            ValueError: On shapes that do not agree, without eigenvalues, or without edges if there are GIN layers.
         """
         there = present(pe, eigenvalues, batch, self.k)
         if len(self.updates) and edge_index is None:
@@ -200,10 +204,15 @@ def present(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None, k: int
     return there & ~_of_nodes(eigenvalues, batch, len(pe)).isnan()
 
 
-def _of_nodes(eigenvalues: Tensor, batch: Tensor | None, nodes: int) -> Tensor:
+def _of_nodes(eigenvalues: Tensor | None, batch: Tensor | None, nodes: int) -> Tensor:
+    """[N, k], the eigenvalues of each node's graph."""
+    if eigenvalues is None:
+        raise ValueError("eigenvalues: this encoder reads them beside pe, got none")
     if batch is not None:
         if len(batch) != nodes:
             raise ValueError(f"batch: expected {nodes} entries, got {len(batch)}")
+        if nodes and int(batch.max()) >= len(eigenvalues):
+            raise ValueError(f"eigenvalues: expected {int(batch.max()) + 1} rows, one a graph, got {len(eigenvalues)}")
         return eigenvalues[batch]
     if len(eigenvalues) != 1:
         raise ValueError(f"eigenvalues: expected one row without batch, got {len(eigenvalues)}")

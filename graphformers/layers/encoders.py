@@ -70,6 +70,8 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
     if isinstance(module, nn.Linear):
         if x.ndim != 2 or x.shape[1] != module.in_features:
             raise ValueError(f"{name}: expected {module.in_features} features a row, got shape {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"{name}: expected floating-point features, got {x.dtype}")
         return module(x)
     sizes = module.sizes if isinstance(module, SumEmbedding) else (module.num_embeddings,)
     x = x[:, None] if x.ndim == 1 else x
@@ -84,13 +86,18 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
             raise ValueError(
                 f"{name}: expected types from 0 to {size - 1}{where}, got {int(part.min())} to {int(part.max())}"
             )
-    return module(x if isinstance(module, SumEmbedding) else x[:, 0])
+    return module(x if isinstance(module, SumEmbedding) else x[:, 0].long())
 
 
-def check_wanted(module: nn.Module | None, value: Tensor | None, name: str) -> None:
-    """Raise ValueError if the model was made for an input and it is missing, or the other way round."""
+def check_wanted(module: nn.Module | None, value: Tensor | None, name: str, rows: int) -> None:
+    """Raise ValueError if the model was made for an input and it is missing, or the other way round, or has other rows.
+
+    One row would be added to all nodes.
+    """
     if (module is None) != (value is None):
         raise ValueError(f"{name}: the model was made {'without' if module is None else 'for'} it")
+    if value is not None and len(value) != rows:
+        raise ValueError(f"{name}: expected {rows} rows, one a node, got {len(value)}")
 
 
 def blank(module: Encoder, count: int, like: Tensor) -> Tensor:
@@ -157,14 +164,15 @@ class GraphEncoder(nn.Module):
         """[N, C] of nodes x [N, ...] and their places pe [N, P], with eigenvalues [G, P] and batch [N] if any.
 
         Raises:
-            ValueError: If an input the model was made for is missing, or one it was not made for is given.
+            ValueError: If an input the model was made for is missing, one it was not made for is given, or shapes do
+                not agree.
         """
-        check_wanted(self.pe_encoder, pe, "pe")
+        check_wanted(self.pe_encoder, pe, "pe", len(x))
         h = encoded(self.node_encoder, x, "x")
         return h if self.pe_encoder is None else torch.cat([h, self.pe_encoder(pe, eigenvalues, batch)], dim=1)
 
     def edges(self, edge_attr: Tensor | None) -> Tensor | None:
-        """[E, C] of edges [E, ...], or None for a model without edge features.
+        """[E, C] of edges [E, ...]; None, whatever is given, for a model without edge features.
 
         Raises:
             ValueError: If the model was made for them and they are missing.

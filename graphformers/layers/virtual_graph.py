@@ -85,7 +85,8 @@ class VirtualNodeEmbedding(nn.Module):
         """Embedded nodes [N, C] and edges [E, C], with the virtual ones behind them: [N + G, C] and [E', C].
 
         Raises:
-            ValueError: If edge features are missing, or given where none were expected.
+            ValueError: If edge features are missing, given where none were expected, or not one row for each edge that
+                stayed.
         """
         if (e is None) != (self.edge is None):
             raise ValueError(f"e: the virtual node was made {'without' if self.edge is None else 'for'} edge features")
@@ -94,7 +95,9 @@ class VirtualNodeEmbedding(nn.Module):
         if e is None or self.edge is None:
             return h, None
         virtual = graph.edge_type[graph.edge_type != REAL] - TO_VIRTUAL
-        return h, torch.cat([e[: len(graph.edge_type) - len(virtual)], self.edge(virtual)])
+        if len(e) != len(graph.edge_type) - len(virtual):
+            raise ValueError(f"e: expected {len(graph.edge_type) - len(virtual)} rows, one a real edge, got {len(e)}")
+        return h, torch.cat([e, self.edge(virtual)])
 
 
 def append_blank(rows: Tensor, module: Encoder, count: int) -> Tensor:

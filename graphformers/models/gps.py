@@ -101,7 +101,8 @@ class GPS(nn.Module):
         """Predictions [N, out_channels] or [G, out_channels].
 
         Args:
-            x, edge_attr, batch: See the class; one graph if batch is None.
+            x, edge_attr, batch: See the class; one graph if batch is None. A model without edge features does not look
+                at edge_attr.
             edge_index: [2, E].
             pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
             num_graphs: Graphs of the batch, if its last ones may be empty.

@@ -110,7 +110,8 @@ class GraphTransformer(nn.Module):
         """Predictions.
 
         Args:
-            x, edge_attr, batch: See the class; one graph if batch is None.
+            x, edge_attr, batch: See the class; one graph if batch is None. A model without edge features does not look
+                at edge_attr.
             edge_index: [2, E].
             pe: [N, pe_channels] values of each node's place. eigenvalues: [G, pe_channels], of eigenvectors.
             wl: [N] Weisfeiler-Lehman colours.
@@ -122,12 +123,12 @@ class GraphTransformer(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         h = self.in_dropout(encoded(self.node_encoder, x, "x"))
-        check_wanted(self.pe_encoder, pe, "pe")
-        check_wanted(self.wl_encoder, wl, "wl")
+        check_wanted(self.pe_encoder, pe, "pe", len(x))
+        check_wanted(self.wl_encoder, wl, "wl", len(x))
         if self.pe_encoder is not None:
             h = h + self.pe_encoder(pe, eigenvalues, batch)
-        if self.wl_encoder is not None:
-            h = h + self.wl_encoder(wl)
+        if self.wl_encoder is not None and wl is not None:
+            h = h + encoded(self.wl_encoder, wl, "wl")
         if self.full:
             edge_index = complete_edges(batch, num_graphs)
             e = self._constant_edges(edge_index.shape[1], h)

@@ -128,7 +128,8 @@ class MPNNVirtualNode(nn.Module):
         """Predictions [N, out_channels] or [G, out_channels].
 
         Args:
-            x, edge_attr, batch: See the class; one graph if batch is None.
+            x, edge_attr, batch: See the class; one graph if batch is None. A model without edge features does not look
+                at edge_attr.
             edge_index: [2, E].
             pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
             num_graphs: Graphs of the batch, if its last ones may be empty.
@@ -148,6 +149,10 @@ class MPNNVirtualNode(nn.Module):
                   eigenvalues: Tensor | None, num_graphs: int) -> Tensor:  # fmt: skip
         """The virtual node among the others."""
         graph = add_virtual_nodes(edge_index, batch, num_graphs, keep_edges=self.virtual == "augment")
+        if (
+            edge_attr is not None and len(edge_attr) != edge_index.shape[1]
+        ):  # later, rows of virtual edges would fill up
+            raise ValueError(f"edge_attr: expected {edge_index.shape[1]} rows, one an edge, got {len(edge_attr)}")
         if edge_attr is not None and self.virtual == "pure":
             edge_attr = edge_attr[:0]
         if self.virtual_embedding is None:

@@ -115,6 +115,11 @@ def test_what_does_not_fit_is_refused() -> None:
         encoder(torch.zeros(2, 3), torch.zeros(2, 3))
     with pytest.raises(ValueError, match="batch: expected 2 entries, got 3"):
         encoder(torch.zeros(2, 3), torch.zeros(1, 3), torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(ValueError, match="eigenvalues: expected 2 rows, one a graph, got 1"):
+        encoder(torch.zeros(2, 3), torch.zeros(1, 3), torch.tensor([0, 1]))
+    for other in (encoder, SignNetEncoder(3, 4)):
+        with pytest.raises(ValueError, match="eigenvalues: this encoder reads them"):
+            other(torch.zeros(2, 3), None)
     with pytest.raises(ValueError, match="edge_index: the encoder was made with message passing"):
         SignNetEncoder(3, 4, message_passing=1)(torch.zeros(2, 3), torch.zeros(1, 3))
     with pytest.raises(ValueError, match="num_layers: expected at least 1"):

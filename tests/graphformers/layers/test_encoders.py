@@ -33,6 +33,14 @@ def test_as_ogbs_encoders(sizes: tuple[int, ...], name: str) -> None:
     torch.testing.assert_close(module(x), theirs(x))
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.int32])
+def test_types_may_be_any_integers(dtype: torch.dtype) -> None:
+    x = torch.tensor([[1], [0]])
+    for node_types in (2, (2,)):
+        encoder = GraphEncoder(4, node_types=node_types)
+        torch.testing.assert_close(encoder.nodes(x.to(dtype), None), encoder.nodes(x, None))
+
+
 def test_places_stand_beside_the_nodes() -> None:
     encoder = GraphEncoder(8, in_channels=3, edge_types=4, pe_channels=5, pe_width=2, pe_signs=False, pe_norm=True)
     x, pe = torch.randn(6, 3), torch.randn(6, 5)
@@ -59,12 +67,19 @@ def test_reset_parameters_draws_anew() -> None:
         (lambda: GraphEncoder(8, in_channels=2, pe_channels=3), "pe_channels, pe_width: expected both nil"),
         (lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=8), "or a width from 1 to 7"),
         (lambda: GraphEncoder(8, in_channels=2).nodes(torch.zeros(3, 4), None), r"x: expected 2 features a row"),
+        (lambda: GraphEncoder(8, in_channels=2).nodes(torch.zeros(3, 2).long(), None), "x: expected floating-point"),
         (lambda: GraphEncoder(8, node_types=(2, 3)).nodes(torch.zeros(3, 4).long(), None), "x: expected 2 integers"),
         (lambda: GraphEncoder(8, node_types=(2, 3)).nodes(torch.zeros(3, 2), None), "expected integers below 2, 3"),
         (lambda: GraphEncoder(8, node_types=(2, 3)).nodes(torch.tensor([[1, 3]]), None), "from 0 to 2 in column 1"),
         (
             lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=2).nodes(torch.zeros(3, 2), torch.zeros(3)),
             r"pe: expected \[N, 3\], got \(3,\)",
+        ),
+        (
+            lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=2).nodes(
+                torch.zeros(3, 2), torch.zeros(1, 3)
+            ),
+            "pe: expected 3 rows, one a node, got 1",
         ),
     ],
 )

@@ -225,6 +225,15 @@ def test_inputs_that_do_not_fit_are_refused(change: dict[str, Tensor], message: 
         GraphTransformer(**GOOD)(**(good | change))
 
 
+@pytest.mark.parametrize(
+    ("wl", "message"),
+    [(torch.tensor([0, 4]), "wl: expected types from 0 to 3, got 0 to 4"), (torch.tensor([0]), "wl: expected 2 rows")],
+)
+def test_colours_that_do_not_fit_are_refused(wl: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GraphTransformer(**GOOD, wl_colours=4)(torch.tensor([0, 1]), torch.tensor([[0], [1]]), wl=wl)
+
+
 def test_edge_features_that_the_model_needs_must_come() -> None:
     model = GraphTransformer(**GOOD, edge_types=2)
     with pytest.raises(ValueError, match="edge_attr: the model was made for edge features"):

@@ -265,6 +265,36 @@ def test_inputs_that_do_not_fit_are_refused(change: dict[str, Any], message: str
             model(**(good | change))
 
 
+@pytest.mark.parametrize("faithful", [True, False])
+@pytest.mark.parametrize("virtual", ["augment", "pure"])
+def test_rows_of_edges_that_are_not_there_are_refused(virtual: str, faithful: bool) -> None:
+    with pytest.raises(ValueError, match="edge_attr: expected 1 rows, one an edge, got 2"):
+        small(virtual, faithful=faithful)(torch.tensor([0, 1]), torch.tensor([[0], [1]]), torch.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("nodes", [{"in_channels": 3}, {"node_types": 3}], ids=["numbers", "types"])
+@pytest.mark.parametrize("edges", [{"edge_channels": 3}, {"edge_types": 3}], ids=["numbers", "types"])
+@pytest.mark.parametrize("conv", ["gated_gcn", "gine", "gcn"])
+def test_under_autocast(conv: Any, nodes: dict[str, int], edges: dict[str, int]) -> None:
+    """Linear maps then give bfloat16, embeddings and sums float32."""
+    graphs = random_graphs(torch.Generator().manual_seed(3), [6, 5, 4])
+    x, rows = torch.randn(15, 3), torch.randn(graphs.edge_index.shape[1], 3)
+    for model in (
+        MPNNVirtualNode(8, 2, 2, conv=conv, **nodes, **edges),
+        MPNNVirtualNode(8, 2, 2, conv=conv, virtual="embedding", **nodes, **edges),
+        GPS(8, 2, 2, 2, conv=conv, **nodes, **edges),
+    ):
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(
+                x if "in_channels" in nodes else x[:, 0].long() % 3,
+                graphs.edge_index,
+                rows if "edge_channels" in edges else rows[:, 0].long() % 3,
+                graphs.batch,
+            )
+        out.float().square().sum().backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
 def majority(g: torch.Generator, graphs: int, nodes: int) -> dict[str, Tensor]:
     """Rings whose every node is asked which of two colours the most nodes of its ring have."""
     x = (torch.rand(graphs, nodes, generator=g) < torch.rand(graphs, 1, generator=g)).long()
