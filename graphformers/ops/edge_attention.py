@@ -23,6 +23,7 @@ from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.layout import compute_dtype
 from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
+from graphformers.ops.checks import check_inputs
 from graphformers.ops.head_layout import HeadLayout, head_layout
 
 
@@ -119,16 +120,7 @@ def _check(
         "gate": (gate, (e, a, b)),
         "bias": (bias, (e, b if heads_last else a)),
     }
-    for name, (value, shape) in expected.items():
-        if value is None:
-            continue
-        if tuple(value.shape) != shape:
-            raise ValueError(f"edge_attention: expected {name} {list(shape)}, got {list(value.shape)}")
-        if value.device != graph.edge_index.device or value.dtype != v.dtype:
-            raise ValueError(
-                f"edge_attention: expected {name} of {v.dtype} on {graph.edge_index.device}, "
-                f"got {value.dtype} on {value.device}"
-            )
+    check_inputs("edge_attention", graph, v.dtype, expected)
 
 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, gate: Tensor | None, bias: Tensor | None, graph: Adjacency,

@@ -20,6 +20,7 @@ from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.layout import compute_dtype
 from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
+from graphformers.ops.checks import check_inputs
 
 
 def gated_aggregation(
@@ -40,7 +41,14 @@ def gated_aggregation(
     Raises:
         ValueError: On shapes, dtypes or devices that do not agree.
     """
-    _check(v, receiver, sender, edge, graph)
+    channels = v.shape[-1] if v.ndim else -1
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "v": (v, (graph.num_sources, channels)),
+        "receiver": (receiver, (graph.num_destinations, channels)),
+        "sender": (sender, (graph.num_sources, channels)),
+        "edge": (edge, (graph.num_edges, channels)),
+    }
+    check_inputs("gated_aggregation", graph, v.dtype, expected)
     dtype, wide = v.dtype, compute_dtype(v.dtype)
     v, receiver, sender = (x.to(wide) for x in (v, receiver, sender))
     edge = None if edge is None else edge.to(wide)
@@ -62,26 +70,6 @@ def gated_aggregation_reference(
     o = torch.zeros_like(receiver).index_add(0, destination, opened * v[source])
     deaf = torch.bincount(destination, minlength=graph.num_destinations) == 0
     return o / torch.where(deaf[:, None], 1.0, total + eps), gates
-
-
-def _check(v: Tensor, receiver: Tensor, sender: Tensor, edge: Tensor | None, graph: Adjacency) -> None:
-    channels = v.shape[-1] if v.ndim else -1
-    expected: dict[str, tuple[Tensor | None, int]] = {
-        "v": (v, graph.num_sources),
-        "receiver": (receiver, graph.num_destinations),
-        "sender": (sender, graph.num_sources),
-        "edge": (edge, graph.num_edges),
-    }
-    for name, (value, rows) in expected.items():
-        if value is None:
-            continue
-        if tuple(value.shape) != (rows, channels):
-            raise ValueError(f"gated_aggregation: expected {name} {[rows, channels]}, got {list(value.shape)}")
-        if value.device != graph.edge_index.device or value.dtype != v.dtype:
-            raise ValueError(
-                f"gated_aggregation: expected {name} of {v.dtype} on {graph.edge_index.device}, "
-                f"got {value.dtype} on {value.device}"
-            )
 
 
 class _GatedAggregation(torch.autograd.Function):

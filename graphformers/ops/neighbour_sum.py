@@ -16,6 +16,7 @@ from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.layout import compute_dtype
 from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
+from graphformers.ops.checks import check_inputs
 
 
 def neighbour_sum(x: Tensor, graph: Adjacency, edge: Tensor | None = None, *, relu: bool = False) -> Tensor:
@@ -33,7 +34,11 @@ def neighbour_sum(x: Tensor, graph: Adjacency, edge: Tensor | None = None, *, re
     Raises:
         ValueError: On shapes, dtypes or devices that do not agree.
     """
-    _check(x, graph, edge)
+    channels = x.shape[-1] if x.ndim else -1
+    check_inputs(
+        "neighbour_sum", graph, x.dtype,
+        {"x": (x, (graph.num_sources, channels)), "edge": (edge, (graph.num_edges, channels))},
+    )  # fmt: skip
     wide = compute_dtype(x.dtype)
     run = _NeighbourSum.apply if use_kernels(x) else neighbour_sum_reference
     return run(x.to(wide), graph, None if edge is None else edge.to(wide), relu).to(x.dtype)
@@ -46,20 +51,6 @@ def neighbour_sum_reference(x: Tensor, graph: Adjacency, edge: Tensor | None, re
     return x.new_zeros(graph.num_destinations, x.shape[1]).index_add(
         0, destination, message.relu() if relu else message
     )
-
-
-def _check(x: Tensor, graph: Adjacency, edge: Tensor | None) -> None:
-    channels = x.shape[-1] if x.ndim else -1
-    for name, value, rows in (("x", x, graph.num_sources), ("edge", edge, graph.num_edges)):
-        if value is None:
-            continue
-        if tuple(value.shape) != (rows, channels):
-            raise ValueError(f"neighbour_sum: expected {name} {[rows, channels]}, got {list(value.shape)}")
-        if value.device != graph.edge_index.device or value.dtype != x.dtype:
-            raise ValueError(
-                f"neighbour_sum: expected {name} of {x.dtype} on {graph.edge_index.device}, "
-                f"got {value.dtype} on {value.device}"
-            )
 
 
 class _NeighbourSum(torch.autograd.Function):
