@@ -53,8 +53,29 @@ class SumEmbedding(nn.Module):
 Encoder = nn.Embedding | SumEmbedding | nn.Linear
 
 
-def encoder(types: int | Sequence[int] | None, features: int | None, channels: int) -> Encoder:
-    """For rows of one type, of several types, or of ``features`` numbers."""
+def node_encoder(in_channels: int | None, node_types: int | Sequence[int] | None, channels: int) -> Encoder:
+    """For nodes of one type, of several types, or of ``in_channels`` features.
+
+    Raises:
+        ValueError: If they are said to have both, or neither.
+    """
+    if (in_channels is None) == (node_types is None):
+        raise ValueError("in_channels, node_types: expected exactly one of the two")
+    return _encoder(in_channels, node_types, channels)
+
+
+def edge_encoder(edge_channels: int | None, edge_types: int | Sequence[int] | None, channels: int) -> Encoder | None:
+    """The same for edges; None where they have neither types nor features.
+
+    Raises:
+        ValueError: If they are said to have both.
+    """
+    if edge_types is not None and edge_channels is not None:
+        raise ValueError("edge_types, edge_channels: expected at most one of the two")
+    return None if edge_types is None and edge_channels is None else _encoder(edge_channels, edge_types, channels)
+
+
+def _encoder(features: int | None, types: int | Sequence[int] | None, channels: int) -> Encoder:
     if types is not None:
         return nn.Embedding(types, channels) if isinstance(types, int) else SumEmbedding(types, channels)
     assert features is not None
@@ -87,6 +108,19 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
                 f"{name}: expected types from 0 to {size - 1}{where}, got {int(part.min())} to {int(part.max())}"
             )
     return module(x if isinstance(module, SumEmbedding) else x[:, 0].long())
+
+
+def encoded_edges(module: Encoder | None, edge_attr: Tensor | None) -> Tensor | None:
+    """[E, C] of edges [E, ...]; None, whatever is given, for a model without edge features.
+
+    Raises:
+        ValueError: If the model was made for them and they are missing, or not what the encoder was made for.
+    """
+    if module is None:
+        return None
+    if edge_attr is None:
+        raise ValueError("edge_attr: the model was made for edge features")
+    return encoded(module, edge_attr, "edge_attr")
 
 
 def check_wanted(module: nn.Module | None, value: Tensor | None, name: str, rows: int) -> None:
@@ -137,18 +171,13 @@ class GraphEncoder(nn.Module):
         pe_norm: bool = False,
     ) -> None:
         super().__init__()
-        if (in_channels is None) == (node_types is None):
-            raise ValueError("in_channels, node_types: expected exactly one of the two")
-        if edge_types is not None and edge_channels is not None:
-            raise ValueError("edge_types, edge_channels: expected at most one of the two")
         if (pe_channels > 0) != (pe_width > 0) or not 0 <= pe_width < channels:
             raise ValueError(
                 f"pe_channels, pe_width: expected both nil, or a width from 1 to {channels - 1}, "
                 f"got {pe_channels} and {pe_width}"
             )
-        self.node_encoder = encoder(node_types, in_channels, channels - pe_width)
-        edges = edge_types is not None or edge_channels is not None
-        self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
+        self.node_encoder = node_encoder(in_channels, node_types, channels - pe_width)
+        self.edge_encoder = edge_encoder(edge_channels, edge_types, channels)
         self.pe_encoder = (
             position_encoder(pe_encoder, pe_channels, pe_width, flip_signs=pe_signs, batch_norm=pe_norm)
             if pe_channels
@@ -172,13 +201,5 @@ class GraphEncoder(nn.Module):
         return h if self.pe_encoder is None else torch.cat([h, self.pe_encoder(pe, eigenvalues, batch)], dim=1)
 
     def edges(self, edge_attr: Tensor | None) -> Tensor | None:
-        """[E, C] of edges [E, ...]; None, whatever is given, for a model without edge features.
-
-        Raises:
-            ValueError: If the model was made for them and they are missing.
-        """
-        if self.edge_encoder is None:
-            return None
-        if edge_attr is None:
-            raise ValueError("edge_attr: the model was made for edge features")
-        return encoded(self.edge_encoder, edge_attr, "edge_attr")
+        """As :func:`encoded_edges`."""
+        return encoded_edges(self.edge_encoder, edge_attr)

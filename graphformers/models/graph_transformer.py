@@ -7,16 +7,16 @@ attention over neighbours follow, and a small network reads the result off each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import Tensor, nn
 
 from graphformers.encodings.encoders import PositionEncoder, position_encoder
-from graphformers.layers.encoders import blank, check_wanted, encoded, encoder
+from graphformers.layers.encoders import blank, check_wanted, edge_encoder, encoded, encoded_edges, node_encoder
 from graphformers.layers.graph_transformer import GraphTransformerLayer
 from graphformers.layers.parts import Norm, reset
+from graphformers.layers.readout import Level, Readout
 from graphformers.ops import adjacency
-from graphformers.ops.batches import complete_edges, graph_mean, graphs_of_nodes
+from graphformers.ops.batches import complete_edges, graphs_of_nodes
 
 
 class GraphTransformer(nn.Module):
@@ -63,37 +63,27 @@ class GraphTransformer(nn.Module):
         norm: Norm = "batch",
         dropout: float = 0.0,
         in_dropout: float = 0.0,
-        readout: Literal["node", "graph"] = "node",
+        readout: Level = "node",
         full: bool = False,
     ) -> None:
         super().__init__()
-        if (in_channels is None) == (node_types is None):
-            raise ValueError("in_channels, node_types: expected exactly one of the two")
-        if edge_types is not None and edge_channels is not None:
-            raise ValueError("edge_types, edge_channels: expected at most one of the two")
-        if readout not in ("node", "graph"):
-            raise ValueError(f"readout: expected 'node' or 'graph', got {readout!r}")
-        self.readout, self.full = readout, full
-        self.node_encoder = encoder(node_types, in_channels, channels)
-        edges = edge_types is not None or edge_channels is not None
-        self.edge_encoder = encoder(edge_types, edge_channels, channels) if edges else None
+        self.full = full
+        self.node_encoder = node_encoder(in_channels, node_types, channels)
+        self.edge_encoder = edge_encoder(edge_channels, edge_types, channels)
         self.pe_encoder = (
             position_encoder(pe_encoder, pe_channels, channels, flip_signs=pe_signs) if pe_channels else None
         )
         self.wl_encoder = nn.Embedding(wl_colours, channels) if wl_colours else None
         self.in_dropout = nn.Dropout(in_dropout)
+        edges = self.edge_encoder is not None
         self.layers = nn.ModuleList(
             GraphTransformerLayer(channels, heads, edges=edges, norm=norm, dropout=dropout) for _ in range(num_layers)
         )
-        self.head = nn.Sequential(
-            nn.Linear(channels, channels // 2), nn.ReLU(),
-            nn.Linear(channels // 2, channels // 4), nn.ReLU(),
-            nn.Linear(channels // 4, out_channels),
-        )  # fmt: skip
+        self.readout = Readout(channels, (channels // 2, channels // 4), out_channels, level=readout)
 
     def reset_parameters(self) -> None:
         encoders = (self.node_encoder, self.edge_encoder, self.pe_encoder, self.wl_encoder)
-        reset(*encoders, *self.layers, *self.head)
+        reset(*encoders, *self.layers, self.readout)
 
     def forward(
         self,
@@ -133,19 +123,12 @@ class GraphTransformer(nn.Module):
             edge_index = complete_edges(batch, num_graphs)
             e = self._constant_edges(edge_index.shape[1], h)
         else:
-            e = self._embedded_edges(edge_attr)
+            e = encoded_edges(self.edge_encoder, edge_attr)
         graph = adjacency(edge_index, len(x))
         for number, layer in enumerate(self.layers, 1):
             # Nothing reads the last layer's edges.
             h, e = layer(h, graph, e, update_edges=number < len(self.layers))
-        return self.head(graph_mean(h, batch, num_graphs) if self.readout == "graph" else h)
-
-    def _embedded_edges(self, edge_attr: Tensor | None) -> Tensor | None:
-        if self.edge_encoder is None:
-            return None
-        if edge_attr is None:
-            raise ValueError("edge_attr: the model was made for edge features")
-        return encoded(self.edge_encoder, edge_attr, "edge_attr")
+        return self.readout(h, batch, num_graphs)
 
     def _constant_edges(self, count: int, like: Tensor) -> Tensor | None:
         """Edges of the complete graph carry nothing: type 0, or zeros."""

@@ -91,7 +91,7 @@ def model_for(edges: bool, readout: str, full: bool) -> GraphTransformer:
     model = GraphTransformer(
         8, 3, 2, 2, node_types=5, edge_channels=4 if edges else None, pe_channels=2, readout=readout, full=full
     )
-    for layer in model.head[:-1:2]:
+    for layer in model.readout.layers[:-1]:
         nn.init.constant_(layer.bias, 3.0)  # so narrow a head might be dead, and say the same of everything
     return with_statistics(model, 3)  # type: ignore[return-value]
 
@@ -148,12 +148,12 @@ def test_a_graph_is_read_off_the_mean_of_its_nodes() -> None:
     graphs, model = random_graphs(torch.Generator().manual_seed(0), [4, 3]), model_for(False, "graph", False)
     inputs = inputs_for(torch.Generator().manual_seed(1), graphs, False)
     of_nodes = model_for(False, "node", False)
-    of_nodes.head = nn.Identity()
+    of_nodes.readout.layers = nn.ModuleList([nn.Identity()])
     nodes = of_nodes(**inputs)
     means = torch.stack([nodes[:4].mean(0), nodes[4:].mean(0)])
     got = model(**inputs)
     assert (got[0] - got[1]).abs().min() > 1e-6
-    torch.testing.assert_close(got, model.head(means), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(got, model.readout(means, torch.arange(2), 2), rtol=1e-12, atol=1e-12)
 
 
 def test_every_parameter_but_the_last_edges_has_a_gradient() -> None:
