@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from formerdata.graphs.runs import rows_of_runs
 from torch import Tensor
 
 from formerkit.mixers.backends import use_kernels
@@ -139,10 +140,8 @@ def _one_by_one(work: _Work, number: Tensor, size: int) -> None:
 
 def _edges_of(graphs: Tensor, starts: Tensor, by_graph: Tensor) -> tuple[Tensor, Tensor]:
     """The edges of some graphs, from all edges sorted by graph, and the place in ``graphs`` of each one's graph."""
-    counts = starts[graphs + 1] - starts[graphs]
-    first = torch.repeat_interleave(starts[graphs] - (torch.cumsum(counts, 0) - counts), counts)
-    owner = torch.repeat_interleave(torch.arange(len(graphs), device=graphs.device), counts)
-    return by_graph[first + torch.arange(len(first), device=first.device)], owner
+    rows, counts = rows_of_runs(starts, graphs)
+    return by_graph[rows], torch.repeat_interleave(torch.arange(len(graphs), device=graphs.device), counts)
 
 
 def _decomposed(links: Tensor, normalization: Normalization) -> tuple[Tensor, Tensor]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from formerdata.graphs.molecule_features import ATOM_SIZES, BOND_SIZES
 from torch import Tensor, nn
 
 from graphformers.encodings.encoders import PositionEncoder, position_encoder
 from graphformers.layers.parts import reset
 
-ATOM_TYPES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
-"""Values of the nine features of an atom in OGB's molecules (ogb 1.3.3 and later; before, chirality had 4)."""
-BOND_TYPES = (5, 6, 2)
-"""Values of the three features of a bond in OGB's molecules."""
+ATOM_TYPES = ATOM_SIZES
+"""``node_types`` of OGB's molecules."""
+BOND_TYPES = BOND_SIZES
+"""``edge_types`` of OGB's molecules."""
 
 
 class SumEmbedding(nn.Module):

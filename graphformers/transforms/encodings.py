@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from formerkit.io import require
+from formerkit.mixers.packing import starts_of
 from graphformers.encodings.heat_kernel import heat_kernel
 from graphformers.encodings.laplacian import Normalization, laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
@@ -163,7 +164,7 @@ def _structure(data: Any) -> _Structure:
     nodes, batch = int(data.num_nodes or 0), getattr(data, "batch", None)
     count = 1 if batch is None else int(data.num_graphs)
     sizes = torch.tensor([nodes]) if batch is None else torch.bincount(batch.cpu(), minlength=count)
-    return _Structure(edge_index, nodes, batch, count, torch.cat([sizes.new_zeros(1), torch.cumsum(sizes, 0)]))
+    return _Structure(edge_index, nodes, batch, count, starts_of(sizes))
 
 
 def _put(data: Any, name: str, value: Tensor, starts: Tensor) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from formerdata.graphs.packed import PackedGraphs
+from formerdata.graphs.runs import starts_of
 from formerdata.graphs.tables import read_lines
 from formerdata.graphs.tu import LabelledGraphs, renumber
 from formerkit.io import DataError
@@ -53,8 +54,8 @@ def read_gin_text(path: str | os.PathLike[str]) -> LabelledGraphs:
     ends = [(node, other) for nodes in graphs for node, (_, others, _) in enumerate(nodes) for other in others]
     degrees = [sum(len(others) for _, others, _ in nodes) for nodes in graphs]
     packed = PackedGraphs(
-        node_starts=torch.tensor([0, *np.cumsum([len(nodes) for nodes in graphs]).tolist()]),
-        edge_starts=torch.tensor([0, *np.cumsum(degrees).tolist()]),
+        node_starts=starts_of(torch.tensor([len(nodes) for nodes in graphs])),
+        edge_starts=starts_of(torch.tensor(degrees)),
         edge_index=torch.from_numpy(np.array(ends, dtype=np.int64).reshape(-1, 2).T.copy()),
         x=x,
         y=y,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from formerdata.graphs.packed import PackedGraphs
+from formerdata.graphs.runs import starts_of
 from formerdata.graphs.tables import read_lines
 from formerkit.io import DataError
 
@@ -35,8 +36,9 @@ def read_graph6(path: str | os.PathLike[str]) -> PackedGraphs:
         pairs.append(edges)
     if not sizes:
         raise DataError(path, "no graphs", expected="one a line")
-    starts = [np.concatenate([[0], np.cumsum(part)]) for part in (sizes, [edges.shape[1] for edges in pairs])]
-    node_starts, edge_starts = (torch.from_numpy(part.astype(np.int64)) for part in starts)
+    node_starts, edge_starts = (
+        starts_of(torch.tensor(counts)) for counts in (sizes, [edges.shape[1] for edges in pairs])
+    )
     return PackedGraphs(
         node_starts, edge_starts, torch.from_numpy(np.concatenate(pairs, axis=1)), name=str(path)
     ).checked()

@@ -15,8 +15,9 @@ from formerdata.graphs.packed import GraphBatch
 from formerkit.io import require
 
 ATOM_SIZES = (119, 5, 12, 12, 10, 6, 6, 2, 2)
-"""Number of values of each atom feature: atomic number 1 to 118, chirality, degree 0 to 10, formal charge -5 to 5,
-hydrogens 0 to 8, radical electrons 0 to 4, hybridisation, each with misc; whether aromatic; whether in a ring."""
+"""Number of values of each atom feature: atomic number 1 to 118, chirality (before ogb 1.3.3 without misc), degree 0 to
+10, formal charge -5 to 5, hydrogens 0 to 8, radical electrons 0 to 4, hybridisation, each with misc; whether aromatic;
+whether in a ring."""
 
 BOND_SIZES = (5, 6, 2)
 """Number of values of each bond feature: type (with misc), stereo, whether conjugated."""

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formerdata.graphs.packed_checks import check_graphs
+from formerdata.graphs.runs import rows_of_runs, starts_of
 from formerkit.io import DataError
 
 PER_NODE = ("x", "pe", "wl")
@@ -51,7 +53,7 @@ class GraphBatch:
 
     def to(self, device: torch.device | str) -> GraphBatch:
         """The same on ``device``."""
-        moved: dict[str, Any] = {name: value.to(device) for name, value in _tensors(self).items()}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in tensors_of(self).items()}
         return replace(self, **moved)
 
 
@@ -110,11 +112,11 @@ class PackedGraphs:
         chosen = torch.as_tensor(graphs, dtype=torch.int64)
         if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= len(self)):
             raise IndexError(f"{self.name}: graphs {int(chosen.min())} to {int(chosen.max())} of {len(self)} asked for")
-        nodes, sizes = _runs(self.node_starts, chosen)
-        edges, edge_counts = _runs(self.edge_starts, chosen)
+        nodes, sizes = rows_of_runs(self.node_starts, chosen)
+        edges, edge_counts = rows_of_runs(self.edge_starts, chosen)
         shift = torch.repeat_interleave(torch.cumsum(sizes, 0) - sizes, edge_counts)
         parts: dict[str, Tensor] = {}
-        for name, value in _tensors(self).items():
+        for name, value in tensors_of(self).items():
             if name in PER_NODE or (name == "y" and self.y_of == "node"):
                 parts[name] = value[nodes]
             elif name in PER_EDGE:
@@ -133,8 +135,8 @@ class PackedGraphs:
         taken = self.batch(graphs)
         sizes = torch.bincount(taken.batch, minlength=taken.num_graphs)
         chosen = torch.as_tensor(graphs, dtype=torch.int64)
-        edge_starts = _starts(self.edge_starts.diff()[chosen])
-        node_starts = _starts(sizes)
+        edge_starts = starts_of(self.edge_starts.diff()[chosen])
+        node_starts = starts_of(sizes)
         local = taken.edge_index - torch.repeat_interleave(node_starts[:-1], edge_starts.diff())
         kept = {name: getattr(taken, name) for name in (*PER_NODE, *PER_EDGE, *PER_GRAPH, "y")}
         return replace(self, node_starts=node_starts, edge_starts=edge_starts, edge_index=local, **kept)
@@ -153,7 +155,9 @@ class PackedGraphs:
             DataError: On edges that name absent nodes, counts that do not agree, or values that are not finite; the
                 message names the field and the first graph at fault. Targets may be NaN where they are unknown.
         """
-        _check(self)
+        rows = dict.fromkeys(PER_NODE, self.num_nodes) | dict.fromkeys(PER_EDGE, self.num_edges)
+        rows |= dict.fromkeys(PER_GRAPH, len(self)) | {"y": self.num_nodes if self.y_of == "node" else len(self)}
+        check_graphs(self, rows)
         return self
 
 
@@ -201,8 +205,8 @@ def pack(graphs: list[GraphBatch], *, y_of: str = "graph", name: str = "graphs")
     """A data set from graphs one by one; each is a batch of one graph, and all have the same fields."""
     if not graphs:
         raise DataError(name, "no graphs", expected="at least one")
-    node_starts = _starts(torch.tensor([graph.num_nodes for graph in graphs]))
-    edge_starts = _starts(torch.tensor([graph.num_edges for graph in graphs]))
+    node_starts = starts_of(torch.tensor([graph.num_nodes for graph in graphs]))
+    edge_starts = starts_of(torch.tensor([graph.num_edges for graph in graphs]))
     joined = {
         part: torch.cat([getattr(graph, part) for graph in graphs])
         for part in (*PER_NODE, *PER_EDGE, *PER_GRAPH, "y")
@@ -218,57 +222,7 @@ def single(edge_index: Tensor, num_nodes: int, *, name: str = "graph", **parts: 
     return PackedGraphs(*ends, edge_index, **{"y_of": "node", **parts}, name=name)
 
 
-def _tensors(value: Any) -> dict[str, Tensor]:
+def tensors_of(value: GraphBatch | PackedGraphs | Splits) -> dict[str, Tensor]:
+    """The fields that are tensors, by name."""
     named = {part.name: getattr(value, part.name) for part in fields(value)}
     return {name: part for name, part in named.items() if torch.is_tensor(part)}
-
-
-def _starts(counts: Tensor) -> Tensor:
-    return torch.cat([counts.new_zeros(1), torch.cumsum(counts, 0)])
-
-
-def _runs(starts: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the chosen runs, one run after another, and the length of each."""
-    counts = starts[chosen + 1] - starts[chosen]
-    first = torch.repeat_interleave(starts[chosen] - (torch.cumsum(counts, 0) - counts), counts)
-    return first + torch.arange(len(first)), counts
-
-
-def _check(data: PackedGraphs) -> None:
-    if len(data) < 1:
-        raise DataError(data.name, "no graphs", field="node_starts", expected="at least one graph")
-    for name in ("node_starts", "edge_starts"):
-        starts = getattr(data, name)
-        if int(starts[0]) != 0 or bool((starts.diff() < 0).any()) or len(starts) != len(data) + 1:
-            raise DataError(data.name, "falls, or has another length", field=name, expected="counts from 0 upwards")
-    _check_edges(data)
-    expected = dict.fromkeys(PER_NODE, data.num_nodes) | dict.fromkeys(PER_EDGE, data.num_edges)
-    expected |= {name: len(data) for name in PER_GRAPH} | {"y": data.num_nodes if data.y_of == "node" else len(data)}
-    for name, rows in expected.items():
-        value = getattr(data, name)
-        if value is None:
-            continue
-        if len(value) != rows:
-            raise DataError(data.name, f"{len(value)} rows", field=name, expected=str(rows))
-        if name in ("x", "edge_attr", "pe") and value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            row = int((~torch.isfinite(value)).reshape(rows, -1).any(1).nonzero()[0])
-            raise DataError(data.name, f"row {row} is not finite", field=name, expected="finite numbers")
-
-
-def _check_edges(data: PackedGraphs) -> None:
-    edges = data.edge_index
-    if edges.ndim != 2 or edges.shape[0] != 2:
-        raise DataError(data.name, f"shape {tuple(edges.shape)}", field="edge_index", expected="[2, E]")
-    if edges.dtype != torch.int64:
-        raise DataError(data.name, f"{edges.dtype}", field="edge_index", expected="torch.int64")
-    if edges.shape[1] != data.num_edges:
-        raise DataError(data.name, f"{edges.shape[1]} edges", field="edge_index", expected=str(data.num_edges))
-    size = torch.repeat_interleave(data.node_starts.diff(), data.edge_starts.diff())
-    bad = ((edges < 0) | (edges >= size)).any(0)
-    if bool(bad.any()):
-        edge = int(bad.nonzero()[0])
-        graph = int(torch.searchsorted(data.edge_starts, edge, right=True)) - 1
-        raise DataError(
-            data.name, f"graph {graph}: edge {edges[:, edge].tolist()}", field="edge_index",
-            expected=f"nodes from 0 to {int(size[edge]) - 1}",
-        )  # fmt: skip

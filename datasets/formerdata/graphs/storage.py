@@ -13,7 +13,6 @@ import os
 import struct
 import zipfile
 import zlib
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from formerdata.graphs.packed import PackedGraphs, Splits
+from formerdata.graphs.packed import PackedGraphs, Splits, tensors_of
 from formerkit.io import DataError, atomic_write
 
 FORMAT, VERSION = "formerdata.graphs", 1
@@ -42,7 +41,9 @@ def save(path: str | os.PathLike[str], graphs: PackedGraphs, splits: Splits | No
         TypeError: If a tensor is of a type that numpy lacks, such as bfloat16.
     """
     graphs.checked()
-    tensors = _tensors(graphs) | ({} if splits is None else {_SPLIT + key: x for key, x in _tensors(splits).items()})
+    tensors = tensors_of(graphs) | (
+        {} if splits is None else {_SPLIT + key: x for key, x in tensors_of(splits).items()}
+    )
     stored = {key: _narrow(x) for key, x in tensors.items()}
     header = {
         "format": FORMAT,
@@ -82,11 +83,6 @@ def load(path: str | os.PathLike[str]) -> tuple[PackedGraphs, Splits | None]:
     except TypeError as error:
         raise DataError(path, f"its arrays do not make a data set ({error})", field="header") from error
     return _checked(path, graphs), splits
-
-
-def _tensors(value: Any) -> dict[str, Tensor]:
-    named = {part.name: getattr(value, part.name) for part in fields(value)}
-    return {name: part for name, part in named.items() if torch.is_tensor(part)}
 
 
 def _type(x: Tensor) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from formerdata.graphs import PackedGraphs
+from formerdata.graphs.runs import starts_of
 from formerdata.ogb.arrays import as_tensor, as_whole, read_npz, write_npz
 from formerdata.ogb.csv_files import found, needed, read_numbers, read_whole_numbers, write_numbers
 from formerdata.ogb.meta import OgbMeta
@@ -66,13 +67,9 @@ def read_homogeneous(raw: Path, meta: OgbMeta) -> Raw:
     if meta.add_inverse_edge:
         edges, counts, arrays = _with_inverse(edges, counts, arrays)
     x, edge_attr = arrays.pop("node_feat", None), arrays.pop("edge_feat", None)
-    graphs = PackedGraphs(_starts(sizes), _starts(counts), edges, x=x, edge_attr=edge_attr, name=str(raw))
+    graphs = PackedGraphs(starts_of(sizes), starts_of(counts), edges, x=x, edge_attr=edge_attr, name=str(raw))
     graphs.checked()
     return Raw(graphs, *({k: v for k, v in arrays.items() if k.startswith(kind)} for kind in ("node_", "edge_")))
-
-
-def _starts(counts: Tensor) -> Tensor:
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
 def _check_counts(path: Path, field: str, counts: Tensor, least: int, problem: str) -> None:
