@@ -16,9 +16,14 @@ KINDS = {"integers": "iu", "numbers": "iuf", "booleans": "b"}
 
 
 def read_arrays(
-    path: str | os.PathLike[str], names: Sequence[str], *, optional: Sequence[str] = ()
+    path: str | os.PathLike[str], names: Sequence[str] | None = None, *, optional: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
     """Some arrays of an ``.npz`` file; pickled objects are never loaded.
+
+    Args:
+        path: The file.
+        names: Those that must be there; all that there are if None.
+        optional: Those that are read if they are there.
 
     Raises:
         DataError: If the file is absent or no such file, if it lacks one of ``names``, or one holds Python objects.
@@ -33,9 +38,10 @@ def read_arrays(
         raise DataError(path, "one bare array", expected="an .npz file of arrays")
     with file:
         found: dict[str, np.ndarray] = {}
-        for name in (*names, *(part for part in optional if part in file.files)):
+        wanted = file.files if names is None else [*names, *(part for part in optional if part in file.files)]
+        for name in wanted:
             if name not in file.files:
-                raise DataError(path, "is absent", field=name, expected=f"the arrays {', '.join(names)}")
+                raise DataError(path, "is absent", field=name, expected=f"the arrays {', '.join(wanted)}")
             try:
                 found[name] = file[name]
             except Exception as error:

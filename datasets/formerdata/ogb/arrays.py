@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from formerdata.graphs.arrays import read_arrays
 from formerkit.io import DataError
 
 
@@ -24,16 +23,9 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray]:
     Raises:
         DataError: If it is absent, damaged, or holds anything but numbers.
     """
-    path, name = Path(path), "?"
-    if not path.is_file():
+    if not Path(path).is_file():
         raise DataError(path, "the file is absent", expected="an npz file")
-    arrays = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for name in file.files:
-                arrays[name] = file[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise DataError(path, f"cannot be read ({error})", field=name, expected="an npz file of numbers") from None
+    arrays = read_arrays(path)
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
             raise DataError(path, f"an array of {array.dtype}", field=name, expected="numbers")
@@ -65,7 +57,7 @@ def read_pt(path: str | os.PathLike[str]) -> Any:
     try:
         with torch.serialization.safe_globals(_numpy_names()):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError) as error:
+    except Exception as error:  # torch's reader meets damage with errors of many kinds
         name = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it names {name[1]}" if name else "damaged, or of another form"
         raise DataError(

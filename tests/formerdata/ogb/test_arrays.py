@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from formerdata.ogb.arrays import as_tensor, as_whole, read_pt
+from formerdata.ogb.arrays import as_tensor, as_whole, read_npz, read_pt, write_npz
 
 from formerkit.io import DataError
 
@@ -36,6 +37,29 @@ def test_files_of_old_torch_and_numpy(tmp_path: Path, new_zip: bool) -> None:
         assert b"numpy._core.multiarray" in content
         path.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
     assert read_pt(path)["train"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, on damaged pickles
+@pytest.mark.parametrize("kind", ["pt", "npz"])
+def test_damage_is_noticed_or_harmless(tmp_path: Path, kind: str) -> None:
+    good, path = tmp_path / f"good.{kind}", tmp_path / f"x.{kind}"
+    read = read_pt if kind == "pt" else read_npz
+    if kind == "pt":
+        torch.save({"edge": np.arange(6).reshape(3, 2), "t": torch.arange(3)}, good)
+    else:
+        write_npz(good, {"edge": torch.arange(400).reshape(2, 200), "x": torch.linspace(0, 1, 90)})
+    content, rng = good.read_bytes(), np.random.Generator(np.random.Philox(0))
+    assert read(good)
+    noticed = 0
+    for place, bit in zip(rng.integers(len(content), size=1500), rng.integers(8, size=1500), strict=True):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(bit)
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            read(path)
+            noticed -= 1
+        noticed += 1
+    assert noticed > 500
 
 
 class Evil:
