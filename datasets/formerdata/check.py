@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from formerdata.boxes import points_in_boxes
+from formerdata.check_program import run_check
 from formerdata.kitti import (
     Layout,
     Objects,
@@ -184,19 +185,7 @@ def report(parts: Iterable[Part]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
-    try:
-        parts = check_kitti(arguments[0])
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(report(parts))
-    problems = sum(len(part.problems) for part in parts)
-    print(f"{problems} problems" if problems else "no problems")
-    return 1 if problems else 0
+    return run_check(argv, __doc__, check_kitti, report)
 
 
 if __name__ == "__main__":

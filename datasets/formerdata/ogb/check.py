@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formerdata.check_program import run_check
 from formerdata.graphs import Splits
 from formerdata.ogb.folder import check_release
 from formerdata.ogb.hetero import HeteroGraph
@@ -187,19 +188,7 @@ def report(data_sets: Iterable[Found]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
-    try:
-        data_sets = check_root(arguments[0])
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(report(data_sets))
-    problems = sum(len(found.problems) for found in data_sets)
-    print(f"{problems} problems" if problems else "no problems")
-    return 1 if problems else 0
+    return run_check(argv, __doc__, check_root, report)
 
 
 if __name__ == "__main__":
