@@ -167,10 +167,13 @@ def test_real_tables(name: str, count: int, target: str) -> None:
     assert read.lines == tuple(range(2, count + 2))
 
 
-def test_tox21() -> None:
-    read = read_molecules(data("molecules", "tox21.csv"), skip_unreadable=True)
-    # How many RDKit refuses depends on its version (8 with 2026.09).
-    assert len(read.graphs) + len(read.unreadable) == 7831
+def test_tox21(tmp_path: Path) -> None:
+    header, *rows = data("molecules", "tox21.csv").read_text().splitlines(keepends=True)
+    assert len(rows) == 7831
+    (tmp_path / "some.csv").write_text("".join([header, *rows[::5]]))  # all take five seconds
+    read = read_molecules(tmp_path / "some.csv", skip_unreadable=True)
+    # How many RDKit refuses depends on its version (8 of all with 2026.09).
+    assert len(read.graphs) + len(read.unreadable) == 1567
     assert len(read.unreadable) < 20
     assert len(read.targets) == 12
     assert bool(((read.graphs.y == 0) | (read.graphs.y == 1) | read.graphs.y.isnan()).all())

@@ -63,7 +63,7 @@ def value_and_gradients(
     seed=st.integers(0, 2**31),
     nodes=st.integers(0, 12),
     edges=st.integers(0, 40),
-    heads=st.sampled_from([1, 3, 20]),
+    heads=st.sampled_from([1, 2, 20]),  # each number of heads in a register is compiled anew
     width=st.sampled_from([1, 5, 16]),
     columns=st.sampled_from([1, 6, 16]),
     last=st.booleans(),
@@ -125,7 +125,7 @@ def test_two_sides_of_different_size() -> None:
 def test_other_devices_form_takes_heads_last_too(monkeypatch) -> None:
     g = torch.Generator().manual_seed(0)
     graph = adjacency(random_edges(g, 9, 30), 9)
-    inputs = random_inputs(g, graph, 3, 5, 6, "gate and bias")
+    inputs = random_inputs(g, graph, 2, 5, 6, "gate and bias")
     wanted = value_and_gradients(inputs, graph, torch.float64, True)
     monkeypatch.setattr(sys.modules["graphformers.ops.edge_attention"], "use_kernels", lambda _: False)
     got = value_and_gradients(inputs, graph, torch.float64, True, last=True)
