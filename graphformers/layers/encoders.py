@@ -101,14 +101,14 @@ def encoded(module: Encoder, x: Tensor, name: str) -> Tensor:
         raise ValueError(f"{name}: expected integers below {', '.join(map(str, sizes))}, got {x.dtype}")
     if x.shape[1:] != (len(sizes),):
         raise ValueError(f"{name}: expected {len(sizes)} integers a row, got shape {tuple(x.shape)}")
-    for column, size in enumerate(sizes):
-        part = x[:, column]
-        if len(part) and (int(part.min()) < 0 or int(part.max()) >= size):
+    x = x.long()
+    # All columns at once: on a GPU every number that is looked at is waited for.
+    limits = torch.stack([x.amin(0), x.amax(0)], 1).tolist() if len(x) else []
+    for column, ((low, high), size) in enumerate(zip(limits, sizes, strict=False)):
+        if low < 0 or high >= size:
             where = f" in column {column}" if len(sizes) > 1 else ""
-            raise ValueError(
-                f"{name}: expected types from 0 to {size - 1}{where}, got {int(part.min())} to {int(part.max())}"
-            )
-    return module(x if isinstance(module, SumEmbedding) else x[:, 0].long())
+            raise ValueError(f"{name}: expected types from 0 to {size - 1}{where}, got {low} to {high}")
+    return module(x if isinstance(module, SumEmbedding) else x[:, 0])
 
 
 def encoded_edges(module: Encoder | None, edge_attr: Tensor | None) -> Tensor | None:

@@ -138,6 +138,22 @@ def test_neither_order_nor_company_matters(form, conv, edges, readout, pooling, 
     assert together.isfinite().all()
 
 
+@pytest.mark.parametrize("conv", ["gated_gcn", "gine", "gcn"])
+@pytest.mark.parametrize("form", [FORMS[0], FORMS[1], FORMS[5], (GPS, {"attention": "softmax"})], ids=str)
+def test_what_runs_on_other_devices_gives_the_same(form: Any, conv: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    g = torch.Generator().manual_seed(1)
+    graphs = random_graphs(g, [6, 1, 5])
+    inputs, found = inputs_for(g, graphs, True), []
+    for switch in ("1", "0"):
+        monkeypatch.setenv("FORMERKIT_KERNELS", switch)
+        model = model_for(form, conv, True, "graph", "mean")
+        out = model(**inputs)
+        out.square().sum().backward()
+        found.append([out, *(p.grad for p in model.parameters() if p.grad is not None)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
 def small(virtual: str, **options: Any) -> MPNNVirtualNode:
     torch.manual_seed(0)
     return MPNNVirtualNode(8, 2, 2, virtual=virtual, node_types=3, edge_types=4, **options)  # type: ignore[arg-type]
