@@ -60,7 +60,9 @@ def laplacian_eigenvectors(
         Eigenvectors [N, k] and eigenvalues [G, k], float32. Missing eigenvalues are NaN.
 
     Raises:
-        ValueError: On edges that name absent nodes or leave their graph, a batch that is not sorted, or k below 1.
+        ValueError: On edges that name absent nodes or leave their graph, a batch that is not sorted or names graphs
+            beyond ``num_graphs``, an unknown normalization, or k below 1.
+        MissingExtraError: For a graph of more than 2,048 nodes, without scipy.
     """
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")

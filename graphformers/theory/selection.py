@@ -105,7 +105,11 @@ def separation(
 
 
 def selection_temperature(eps: float, delta: float, nodes: int, radius: float) -> float:
-    """The temperature at which a selected node is missed by at most ``eps``: log(2 C1 (n - 1) / eps) / delta."""
+    """The temperature at which a selected node is missed by at most ``eps``: log(2 C1 (n - 1) / eps) / delta.
+
+    Raises:
+        ValueError: If eps, delta or radius (C1) is not positive.
+    """
     for name, value in (("eps", eps), ("delta", delta), ("radius", radius)):
         if not value > 0:
             raise ValueError(f"{name}: expected a positive number, got {value}")

@@ -1,7 +1,8 @@
 """Transforms that add encodings to a ``Data``, or to all graphs of a ``Batch`` at once.
 
 They draw nothing at random (signs are flipped by the encoders, in training), so they serve as ``pre_transform`` and as
-``transform`` alike.
+``transform`` alike. Called on what has no ``edge_index`` tensor (a graph without edges has one, [2, 0]), or one that
+names absent nodes, they raise ValueError.
 """
 
 from __future__ import annotations
@@ -160,7 +161,10 @@ class _Structure:
 def _structure(data: Any) -> _Structure:
     edge_index = getattr(data, "edge_index", None)
     if not torch.is_tensor(edge_index):
-        raise ValueError(f"data: expected one edge_index tensor of a homogeneous graph, got {type(data).__name__}")
+        raise ValueError(
+            f"data: expected one edge_index tensor of a homogeneous graph, [2, 0] without edges, "
+            f"got {type(edge_index).__name__} of {type(data).__name__}"
+        )
     nodes, batch = int(data.num_nodes or 0), getattr(data, "batch", None)
     count = 1 if batch is None else int(data.num_graphs)
     sizes = torch.tensor([nodes]) if batch is None else torch.bincount(batch.cpu(), minlength=count)

@@ -89,6 +89,9 @@ def read_smiles(
         entries: Line and SMILES.
         make: From SMILES to graph; a ValueError says that it cannot be made.
         skip_unreadable: As in :func:`read_molecules`.
+
+    Raises:
+        DataError: If one cannot be made and is not to be left out, or none can be made; it names the line.
     """
     graphs, kept, unreadable = [], [], []
     for number, (line, written) in enumerate(entries):

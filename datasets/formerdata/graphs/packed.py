@@ -202,9 +202,21 @@ class Splits:
 
 
 def pack(graphs: list[GraphBatch], *, y_of: str = "graph", name: str = "graphs") -> PackedGraphs:
-    """A data set from graphs one by one; each is a batch of one graph, and all have the same fields."""
+    """A data set from graphs one by one; each is a batch of one graph, and all have the same fields.
+
+    Args:
+        graphs: At least one.
+        y_of: Whether targets are of "node" or "graph".
+        name: For messages.
+
+    Raises:
+        DataError: If there are none, or one has another field, or lacks one, that the first has.
+    """
     if not graphs:
         raise DataError(name, "no graphs", expected="at least one")
+    for number, graph in enumerate(graphs):
+        if other := tensors_of(graph).keys() ^ tensors_of(graphs[0]).keys():
+            raise DataError(name, f"graph {number} differs", field=min(other), expected="the fields of graph 0")
     node_starts = starts_of(torch.tensor([graph.num_nodes for graph in graphs]))
     edge_starts = starts_of(torch.tensor([graph.num_edges for graph in graphs]))
     joined = {

@@ -57,10 +57,13 @@ def _targets_of_nodes(graphs: list[Any]) -> bool:
 
 def _batch(graph: Any, parts: list[str], of_nodes: bool, number: int, name: str) -> GraphBatch:
     found: dict[str, Tensor] = {}
-    for part in parts:
+    for part in PARTS:
         value = getattr(graph, part, None)
+        if (value is None) == (part in parts):
+            problem = f"graph {number} {'lacks it' if value is None else 'has it, and graph 0 does not'}"
+            raise DataError(name, problem, field=part, expected="the same fields in all graphs")
         if value is None:
-            raise DataError(name, f"graph {number} lacks it", field=part, expected="the same fields in all graphs")
+            continue
         alone = part in PER_GRAPH or (part == "y" and not of_nodes)
         found[part] = value.reshape(1, -1) if alone and value.numel() != 1 else value.reshape(-1) if alone else value
     if "y" in found and not of_nodes and found["y"].is_floating_point():

@@ -106,6 +106,16 @@ def test_targets_may_be_unknown() -> None:
     bad("y", torch.full((2, 1), torch.nan)).checked()
 
 
+@pytest.mark.parametrize("change", [{"pe": None}, {"wl": None, "y": None}])
+def test_graphs_with_other_fields_are_refused(change: dict[str, None]) -> None:
+    graphs, _ = some_graphs(0, [3, 2])
+    for listed in ([graphs[0], replace(graphs[1], **change)], [replace(graphs[0], **change), graphs[1]]):
+        with pytest.raises(DataError, match=f"field '{min(change)}': graph 1 differs"):
+            pack(listed)
+    with pytest.raises(DataError, match="no graphs"):
+        pack([])
+
+
 def test_absent_graphs_cannot_be_had() -> None:
     with pytest.raises(IndexError, match="graphs 0 to 2 of 2"):
         some_graphs(0, [1, 1])[1].batch([0, 2])

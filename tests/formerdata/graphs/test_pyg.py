@@ -44,6 +44,8 @@ def test_targets_are_of_graphs_or_of_nodes(targets: list, y_of: str, shape: list
 def test_a_field_that_a_graph_lacks_is_named() -> None:
     with pytest.raises(DataError, match=r"field 'y': graph 1 lacks it"):
         from_pyg([molecule(3, torch.tensor([1])), molecule(3, None)])
+    with pytest.raises(DataError, match=r"field 'y': graph 1 has it, and graph 0 does not"):
+        from_pyg([molecule(3, None), molecule(3, torch.tensor([1]))])
 
 
 def test_no_graphs_are_refused() -> None:
