@@ -32,8 +32,7 @@ def write(parts: Sequence[Sequence[Any]], folder: str | Path, name: str, task: s
     """
     graphs = from_pyg([graph for part in parts for graph in part], name=name)
     assert graphs.y is not None
-    ends = torch.tensor([0, *map(len, parts)]).cumsum(0).tolist()
-    splits = Splits(*(torch.arange(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)))
+    splits = Splits(*torch.arange(len(graphs)).split([len(part) for part in parts]))
     meta = ogb.OgbMeta(
         name, task, metric, "published", num_tasks=graphs.y.shape[1], binary=True,
         has_node_attr=graphs.x is not None, has_edge_attr=graphs.edge_attr is not None,
