@@ -18,14 +18,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchmarks.data import real_data
+from benchmarks.data import DATA
 from formerkit.io import require
 from formerkit.memory import keep_freed_memory
 from formerkit.training.fabric import make_fabric
 from graphformers import sources
 from graphformers.encodings import EncodingSettings, with_encodings
 from graphformers.fitting import fit_task
-from graphformers.layers.encoders import encoder
+from graphformers.layers.encoders import encoded, encoder
 from graphformers.models import GraphTransformer, MPNNVirtualNode
 from graphformers.ops.batches import graph_mean
 from graphformers.settings import GraphTraining
@@ -50,14 +50,8 @@ class Peer(nn.Module):
         )  # fmt: skip
         self.head = nn.Linear(channels, task.outputs) if graphs else None
 
-    def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, *, num_graphs: int, **_: Any
-    ) -> Tensor:
-        h = (
-            x
-            if self.encoder is None
-            else self.encoder(x[:, None] if x.ndim == 1 and hasattr(self.encoder, "sizes") else x)
-        )
+    def forward(self, x: Tensor, edge_index: Tensor, _: Any, batch: Tensor, *, num_graphs: int) -> Tensor:
+        h = x if self.encoder is None else encoded(self.encoder, x, "x")
         h = self.network(h, edge_index)
         return h if self.head is None else self.head(graph_mean(h, batch, num_graphs))
 
@@ -74,15 +68,12 @@ class Case:
 
 
 def virtual(channels: int, num_layers: int, **options: Any) -> Make:
-    return lambda task: MPNNVirtualNode(
-        channels, num_layers=num_layers, **options, **{k: v for k, v in task.model_arguments.items()}
-    )
+    return lambda task: MPNNVirtualNode(channels, num_layers=num_layers, **options, **task.model_arguments)
 
 
 def transformer(channels: int, num_layers: int, heads: int, **options: Any) -> Make:
-    return lambda task: GraphTransformer(
-        channels, num_layers=num_layers, heads=heads, **options, **task.model_arguments
-    )
+    options |= {"num_layers": num_layers, "heads": heads}
+    return lambda task: GraphTransformer(channels, **options, **task.model_arguments)
 
 
 def peer(name: str, channels: int, num_layers: int, dropout: float) -> Make:
@@ -97,60 +88,52 @@ def whole(epochs: int, lr: float, weight_decay: float) -> GraphTraining:
     )  # fmt: skip
 
 
-def batches(epochs: int, lr: float = 1e-3) -> GraphTraining:
+def batches(epochs: int) -> GraphTraining:
     return GraphTraining(
-        epochs=epochs,
-        batch_size=32,
-        lr=lr,
-        schedule="cosine",
-        warm_epochs=3,
-        accelerator="cpu",
+        epochs=epochs, batch_size=32, lr=1e-3, schedule="cosine", warm_epochs=3, accelerator="cpu",
         checkpoint_every=10_000,
-    )
+    )  # fmt: skip
 
 
 WALKS = {"pe_channels": 16, "pe_width": 8, "pe_norm": True, "pe_signs": False}
 
 
-def cases() -> dict[str, Case]:
-    def of(*parts: str) -> str:
-        return str(real_data(*parts))
+def of(*parts: str) -> str:
+    return str(DATA.joinpath(*parts))
 
-    molecules = EncodingSettings("random_walk", 16)
-    mpnn = virtual(64, 4, conv="gine", dropout=0.1, **WALKS)
-    gin = peer("GIN", 64, 4, 0.1)
+
+def molecules(name: str, measure: Any) -> Callable[[int], GraphTask]:
+    path = of("molecules", f"{name}.csv")
+    return lambda seed: sources.Molecules(path, measure=measure, split="random", split_seed=seed).task()
+
+
+def zinc(seed: int) -> GraphTask:
+    folder = ("molecules", "zinc")
+    return sources.ZincLogP(of(*folder, "test.txt"), of(*folder, "zinc12k_test.index"), seed).task()
+
+
+def cases() -> dict[str, Case]:
+    cora = sources.Planetoid(of("planetoid"), "cora")
+    minesweeper = sources.Heterophilous(of("heterophilous", "minesweeper.npz"), measure="roc_auc")
+    photo, mutag = of("gnn_benchmark_npz", "amazon_photo.npz"), of("tudataset", "MUTAG")
+    gcn = virtual(64, 2, conv="gcn", virtual="none", dropout=0.6)
+    gated = virtual(64, 5, conv="gated_gcn", virtual="none", dropout=0.2)
+    mpnn, gin = virtual(64, 4, conv="gine", dropout=0.1, **WALKS), peer("GIN", 64, 4, 0.1)
+    walks = EncodingSettings("random_walk", 16)
     return {
-        "Cora": Case(
-            lambda _: sources.Planetoid(of("planetoid"), "cora").task(),
-            virtual(64, 2, conv="gcn", virtual="none", dropout=0.6), peer("GCN", 64, 2, 0.6), whole(200, 1e-2, 5e-2),
-        ),
-        "minesweeper": Case(
-            lambda _: sources.Heterophilous(of("heterophilous", "minesweeper.npz"), measure="roc_auc").task(),
-            virtual(64, 5, conv="gated_gcn", virtual="none", dropout=0.2), peer("GCN", 64, 5, 0.2), whole(300, 3e-3, 0.0),
-        ),
+        "Cora": Case(lambda _: cora.task(), gcn, peer("GCN", 64, 2, 0.6), whole(200, 1e-2, 5e-2)),
+        "minesweeper": Case(lambda _: minesweeper.task(), gated, peer("GCN", 64, 5, 0.2), whole(300, 3e-3, 0.0)),
         "amazon-photo": Case(
-            lambda seed: sources.GNNBenchmark(of("gnn_benchmark_npz", "amazon_photo.npz"), seed).task(),
-            virtual(64, 2, conv="gcn", virtual="none", dropout=0.6), peer("GCN", 64, 2, 0.6), whole(200, 1e-2, 1e-2),
+            lambda seed: sources.GNNBenchmark(photo, seed).task(), gcn, peer("GCN", 64, 2, 0.6), whole(200, 1e-2, 1e-2)
         ),
         "MUTAG": Case(
-            lambda seed: sources.TU(of("tudataset", "MUTAG"), seed).task(),
+            lambda seed: sources.TU(mutag, seed).task(),
             transformer(32, 3, 4, pe_channels=4, dropout=0.1), peer("GIN", 32, 3, 0.1), batches(60),
             EncodingSettings("laplacian", 4),
         ),
-        "ESOL": Case(
-            lambda seed: sources.Molecules(of("molecules", "esol.csv"), measure="rmse", split="random", split_seed=seed).task(),
-            mpnn, gin, batches(60), molecules,
-        ),
-        "BBBP": Case(
-            lambda seed: sources.Molecules(of("molecules", "bbbp.csv"), split="random", split_seed=seed).task(),
-            mpnn, gin, batches(30), molecules,
-        ),
-        "ZINC logP": Case(
-            lambda seed: sources.ZincLogP(
-                of("molecules", "zinc", "test.txt"), of("molecules", "zinc", "zinc12k_test.index"), seed
-            ).task(),
-            mpnn, gin, batches(60), molecules,
-        ),
+        "ESOL": Case(molecules("esol", "rmse"), mpnn, gin, batches(60), walks),
+        "BBBP": Case(molecules("bbbp", "roc_auc"), mpnn, gin, batches(30), walks),
+        "ZINC logP": Case(zinc, mpnn, gin, batches(60), walks),
     }  # fmt: skip
 
 
