@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Case:
     ours: Make
     peer: Make
     training: GraphTraining
-    encoding: EncodingSettings = EncodingSettings("none")
+    encoding: EncodingSettings = field(default_factory=lambda: EncodingSettings("none"))
 
 
 def virtual(channels: int, num_layers: int, **options: Any) -> Make:
