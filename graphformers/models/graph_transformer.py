@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from graphformers.encodings.encoders import PositionEncoder, position_encoder
 from graphformers.layers.encoders import blank, check_wanted, encoded, encoder
 from graphformers.layers.graph_transformer import GraphTransformerLayer
-from graphformers.layers.parts import Norm, reset
+from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.ops import adjacency
 from graphformers.ops.batches import complete_edges, graph_mean, graphs_of_nodes
 
@@ -71,6 +71,8 @@ class GraphTransformer(nn.Module):
             raise ValueError("in_channels, node_types: expected exactly one of the two")
         if edge_types is not None and edge_channels is not None:
             raise ValueError("edge_types, edge_channels: expected at most one of the two")
+        if num_layers < 1:
+            raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
         if readout not in ("node", "graph"):
             raise ValueError(f"readout: expected 'node' or 'graph', got {readout!r}")
         self.readout, self.full = readout, full
@@ -85,6 +87,7 @@ class GraphTransformer(nn.Module):
         self.layers = nn.ModuleList(
             GraphTransformerLayer(channels, heads, edges=edges, norm=norm, dropout=dropout) for _ in range(num_layers)
         )
+        freeze_edges(self.layers[-1])
         self.head = nn.Sequential(
             nn.Linear(channels, channels // 2), nn.ReLU(),
             nn.Linear(channels // 2, channels // 4), nn.ReLU(),
@@ -135,7 +138,6 @@ class GraphTransformer(nn.Module):
             e = self._embedded_edges(edge_attr)
         graph = adjacency(edge_index, len(x))
         for number, layer in enumerate(self.layers, 1):
-            # Nothing reads the last layer's edges.
             h, e = layer(h, graph, e, update_edges=number < len(self.layers))
         return self.head(graph_mean(h, batch, num_graphs) if self.readout == "graph" else h)
 
