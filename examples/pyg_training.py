@@ -42,7 +42,7 @@ class Model(nn.Module):
 
     def forward(self, data: Data) -> torch.Tensor:
         # Only what does not change with the sign of an eigenvector.
-        h = self.places(data.laplacian_eigenvector_pe.abs())
+        h = self.places(data.pe.abs())
         for layer in self.layers:
             h, _ = layer(h, data.edge_index)
         count = torch.bincount(data.batch)[:, None]

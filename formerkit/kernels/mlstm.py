@@ -1,7 +1,7 @@
-"""What surrounds the scan of mLSTM's matrix memory: gates, normaliser, and their gradients.
+"""mLSTM's matrix memory and its normaliser, and what its gradients need beside linear scans.
 
-The memory itself is the scan of :mod:`formerkit.kernels.linear_scan`. These kernels take a token's gates, prepare its
-key, and carry the normaliser, a vector a head, along; on the way back they share gradients out among keys and gates.
+On the way there memory and normaliser go in one pass over the tokens. On the way back the memory's gradients are scans
+of :mod:`formerkit.kernels.linear_scan`; the kernels here prepare them and share gradients out among keys and gates.
 
 Rows of K or V elements fill whole registers. A task is one (sequence, head), or a range of tokens; tasks write to rows
 of their own, so results do not depend on threads.
@@ -13,7 +13,18 @@ import numba
 import numpy as np
 
 from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
-from formerkit.kernels.simd import fma, full_like, lanes_of, load, prefetch, store, total
+from formerkit.kernels.simd import (
+    fma,
+    full_like,
+    lanes_of,
+    lanes_of_block,
+    load,
+    load_block,
+    prefetch,
+    splat_block,
+    store,
+    total,
+)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -40,54 +51,117 @@ def stabilise(first, last, log_f, i, offsets, reverse, empty, start, before, aft
         final[sequence, head] = m
 
 
+@numba.njit(inline="always")
+def _normalised(n, at, width, q, k, row, weight, decay):
+    """The normaliser after a token, in place; returns what its query reads of it."""
+    sums = full_like(load(q, row), 0.0)
+    add, keep = full_like(sums, weight), full_like(sums, decay)
+    for e in range(0, width, lanes_of(q)):
+        value = fma(keep, load(n, at + e), load(k, row + e) * add)
+        store(n, at + e, value)
+        sums = fma(value, load(q, row + e), sums)
+    return total(sums)
+
+
 @numba.njit(cache=True, nogil=True)
-def normalise(first, last, q, k, weight, decay, offsets, reverse, start, key, read, final):
-    """Keys and normaliser of tasks ``first`` to ``last``: ``key = weight k``, ``n_t = decay_t n_{t-1} + key_t``.
+def attend(
+    first, last, block, q, k, v, weight, decay, least, eps, offsets, reverse, C, n, out, read, C_final, n_final
+):  # fmt: skip
+    """What tokens read of the memory, by tasks ``first`` to ``last``: a task is one (sequence, head, panel of columns).
+
+    ``C_t = decay_t C_{t-1} + weight_t k_t v_t^T``, ``n_t = decay_t n_{t-1} + weight_t k_t``, and the output is
+    ``q_t^T C_t / (max(|q_t . n_t|, least_t) + eps)``. Four tokens at a time, so that a row of the memory is read and
+    written once for them all.
 
     Args:
-        q, k, key: [T, H, K]; the last is written.
-        weight, decay, read: [T, H]; ``read``, n_t . q_t, is written.
+        block: A tuple of one entry for each register of a panel.
+        q, k: [T, H, K]. v, out: [T, H, V], V a multiple of the panel; ``out`` is written.
+        weight, decay, least, read: [T, H]; ``read``, q_t . n_t, is written.
         offsets: [S + 1].
-        start, final: [S, H, K], n before and after.
+        C, C_final: [S, H, K, V]. n, n_final: [S, H, K]. Before and after.
     """
-    heads, width = q.shape[1], q.shape[2]
-    lanes = lanes_of(q)
-    n, at = buffer_of(width // lanes, lanes, q)
-    later = (-AHEAD if reverse else AHEAD) * heads * width
+    heads, rows, columns = q.shape[1], q.shape[2], v.shape[2]
+    panel, line, onward = lanes_of_block(v, block), 64 // v.itemsize, -1 if reverse else 1
+    panels = columns // panel
+    state, at = buffer_of(rows, panel, v)
+    norm, norm_at = buffer_of(rows // lanes_of(q), lanes_of(q), q)
     for task in range(first, last):
-        sequence, head = task // heads, task % heads
-        for e in range(0, width, lanes):
-            store(n, at + e, load(start, task * width + e))
-        for step in range(offsets[sequence + 1] - offsets[sequence]):
+        sequence, head, e = task // (heads * panels), task // panels % heads, task % panels * panel
+        memory = (sequence * heads + head) * rows
+        for m in range(rows):
+            store(state, at + m * panel, load_block(C, (memory + m) * columns + e, block))
+        for m in range(0, rows, lanes_of(q)):
+            store(norm, norm_at + m, load(n, memory + m))
+        length, step = offsets[sequence + 1] - offsets[sequence], 0
+        while step < length:
             t = row_of(offsets, sequence, step, reverse)
-            row = (t * heads + head) * width
-            sums = full_like(load(q, row), 0.0)
-            add, keep = full_like(sums, weight[t, head]), full_like(sums, decay[t, head])
-            for e in range(0, width, lanes):
-                prefetch(q, row + later + e)
-                prefetch(k, row + later + e)
-                taken = load(k, row + e) * add
-                store(key, row + e, taken)
-                value = fma(keep, load(n, at + e), taken)
-                store(n, at + e, value)
-                sums = fma(value, load(q, row + e), sums)
-            read[t, head] = total(sums)
-        for e in range(0, width, lanes):
-            store(final, task * width + e, load(n, at + e))
-
-
-@numba.njit(cache=True, nogil=True)
-def divide(first, last, out, read, least, eps):
-    """Divide ``out`` [T, H, V] of tokens ``first`` to ``last`` by ``max(|read|, least) + eps``, in place."""
-    heads, width = out.shape[1], out.shape[2]
-    lanes = lanes_of(out)
-    for t in range(first, last):
-        for head in range(heads):
-            row = (t * heads + head) * width
-            share = 1 / (max(abs(read[t, head]), least[t, head]) + eps)
-            for e in range(0, width, lanes):
-                value = load(out, row + e)
-                store(out, row + e, value * full_like(value, share))
+            if step + 4 > length:
+                qk, vo = (t * heads + head) * rows, (t * heads + head) * columns + e
+                seen = _normalised(norm, norm_at, rows, q, k, qk, weight[t, head], decay[t, head])
+                column = load_block(v, vo, block)
+                keep = full_like(column, decay[t, head])
+                column = column * full_like(column, weight[t, head])
+                o = full_like(column, 0.0)
+                for m in range(rows):
+                    h = fma(keep, load_block(state, at + m * panel, block), column * splat_block(k, qk + m, block))
+                    store(state, at + m * panel, h)
+                    o = fma(h, splat_block(q, qk + m, block), o)
+                store(out, vo, o * full_like(o, 1 / (max(abs(seen), least[t, head]) + eps)))
+                read[t, head] = seen
+                step += 1
+                continue
+            t1, t2, t3 = t + onward, t + 2 * onward, t + 3 * onward
+            k0, k1 = (t * heads + head) * rows, (t1 * heads + head) * rows
+            k2, k3 = (t2 * heads + head) * rows, (t3 * heads + head) * rows
+            v0, v1 = (t * heads + head) * columns + e, (t1 * heads + head) * columns + e
+            v2, v3 = (t2 * heads + head) * columns + e, (t3 * heads + head) * columns + e
+            later, later_v = AHEAD * onward * heads * rows, AHEAD * onward * heads * columns
+            for c in range(0, rows, line):
+                prefetch(q, k0 + later + c)
+                prefetch(q, k1 + later + c)
+                prefetch(q, k2 + later + c)
+                prefetch(q, k3 + later + c)
+                prefetch(k, k0 + later + c)
+                prefetch(k, k1 + later + c)
+                prefetch(k, k2 + later + c)
+                prefetch(k, k3 + later + c)
+            for c in range(0, panel, line):
+                prefetch(v, v0 + later_v + c)
+                prefetch(v, v1 + later_v + c)
+                prefetch(v, v2 + later_v + c)
+                prefetch(v, v3 + later_v + c)
+            s0 = _normalised(norm, norm_at, rows, q, k, k0, weight[t, head], decay[t, head])
+            s1 = _normalised(norm, norm_at, rows, q, k, k1, weight[t1, head], decay[t1, head])
+            s2 = _normalised(norm, norm_at, rows, q, k, k2, weight[t2, head], decay[t2, head])
+            s3 = _normalised(norm, norm_at, rows, q, k, k3, weight[t3, head], decay[t3, head])
+            c0, c1 = load_block(v, v0, block), load_block(v, v1, block)
+            c2, c3 = load_block(v, v2, block), load_block(v, v3, block)
+            c0, c1 = c0 * full_like(c0, weight[t, head]), c1 * full_like(c1, weight[t1, head])
+            c2, c3 = c2 * full_like(c2, weight[t2, head]), c3 * full_like(c3, weight[t3, head])
+            d0, d1 = full_like(c0, decay[t, head]), full_like(c0, decay[t1, head])
+            d2, d3 = full_like(c0, decay[t2, head]), full_like(c0, decay[t3, head])
+            o0 = o1 = o2 = o3 = full_like(c0, 0.0)
+            for m in range(rows):
+                h = load_block(state, at + m * panel, block)
+                h = fma(d0, h, c0 * splat_block(k, k0 + m, block))
+                o0 = fma(h, splat_block(q, k0 + m, block), o0)
+                h = fma(d1, h, c1 * splat_block(k, k1 + m, block))
+                o1 = fma(h, splat_block(q, k1 + m, block), o1)
+                h = fma(d2, h, c2 * splat_block(k, k2 + m, block))
+                o2 = fma(h, splat_block(q, k2 + m, block), o2)
+                h = fma(d3, h, c3 * splat_block(k, k3 + m, block))
+                o3 = fma(h, splat_block(q, k3 + m, block), o3)
+                store(state, at + m * panel, h)
+            store(out, v0, o0 * full_like(o0, 1 / (max(abs(s0), least[t, head]) + eps)))
+            store(out, v1, o1 * full_like(o1, 1 / (max(abs(s1), least[t1, head]) + eps)))
+            store(out, v2, o2 * full_like(o2, 1 / (max(abs(s2), least[t2, head]) + eps)))
+            store(out, v3, o3 * full_like(o3, 1 / (max(abs(s3), least[t3, head]) + eps)))
+            read[t, head], read[t1, head], read[t2, head], read[t3, head] = s0, s1, s2, s3
+            step += 4
+        for m in range(rows):
+            store(C_final, (memory + m) * columns + e, load_block(state, at + m * panel, block))
+        for m in range(0, rows, lanes_of(q)):
+            store(n_final, memory + m, load(norm, norm_at + m))
 
 
 @numba.njit(cache=True, nogil=True)

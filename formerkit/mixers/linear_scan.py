@@ -41,7 +41,7 @@ def _steps(x: Tensor) -> tuple[int, int]:
     return tuple(0 if size == 1 else stride for size, stride in zip(x.shape[:2], x.stride()[:2], strict=True))  # type: ignore[return-value]
 
 
-def _panels(columns: int, dtype: torch.dtype) -> tuple[int, int]:
+def panels_of(columns: int, dtype: torch.dtype) -> tuple[int, int]:
     """Registers a panel, as many as leave room for four tokens' worth, and the panels that hold the columns."""
     from formerkit.kernels.simd import REGISTER_BITS
 
@@ -66,7 +66,7 @@ def scan(x: Tensor, y: Tensor, z: Tensor, decay: Tensor, initial: Tensor, runs: 
     from formerkit.parallel import run_ranges
 
     (tokens, heads, rows), columns = x.shape, z.shape[2]
-    registers, panels = _panels(columns, z.dtype)
+    registers, panels = panels_of(columns, z.dtype)
     padded = panels * registers * lanes(z.dtype)
     on_columns = on_columns and decay.shape[2] > 1
     z, initial = (pad_columns(value, padded) for value in (z, initial))
@@ -94,7 +94,7 @@ def decay_gradients(q: Tensor, k: Tensor, v: Tensor, go: Tensor, decay: Tensor, 
     from formerkit.parallel import run_ranges
 
     (tokens, heads, columns), rows = q.shape, v.shape[2]
-    registers, panels = _panels(columns, q.dtype)
+    registers, panels = panels_of(columns, q.dtype)
     padded = panels * registers * lanes(q.dtype)
     on_columns = decay.shape[2] > 1
     q, k, gfinal = (pad_columns(value, padded) for value in (q, k, gfinal))

@@ -1,4 +1,4 @@
-"""mLSTM by compiled kernels: two passes around the scan of the memory, and three scans for all gradients."""
+"""mLSTM by compiled kernels: one pass over the tokens, and three scans for all gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from formerkit.kernels.orders import ADD_READ_DECAY, DECAY_ADD_READ
 from formerkit.mixers.layout import lanes, pad_columns
-from formerkit.mixers.linear_scan import Runs, scan
+from formerkit.mixers.linear_scan import Runs, panels_of, scan
 from formerkit.parallel import arrays, run_ranges
 
 ANCHOR = 256
@@ -34,8 +34,9 @@ def mlstm_compiled(
     Returns:
         h [T, H, V], and C, n, m after each sequence; m without a gradient.
     """
-    width, columns, register = k.shape[2], v.shape[2], lanes(v.dtype)
-    more_k, more_v = -width % register, -columns % register
+    width, columns = k.shape[2], v.shape[2]
+    registers, panels = panels_of(columns, v.dtype)
+    more_k, more_v = -width % lanes(k.dtype), panels * registers * lanes(v.dtype) - columns
     q, k, n = (pad_columns(x, width + more_k) for x in (q, k, n))
     v, C = pad_columns(v, columns + more_v), F.pad(C, (0, more_v, 0, more_k)) if more_k or more_v else C
     h, C, n, m = _MLSTM.apply(q, k, v, i, log_f, C, n, m, width**-0.5, empty, cu_seqlens, reverse, eps)
@@ -43,7 +44,7 @@ def mlstm_compiled(
 
 
 class _MLSTM(torch.autograd.Function):
-    """Rows of keys and values fill whole registers."""
+    """Rows of keys fill whole registers, those of values whole panels."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, i: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor,
@@ -59,17 +60,14 @@ class _MLSTM(torch.autograd.Function):
             kernels.stabilise, tasks, *arrays(log_f, i), offsets, reverse, empty, *arrays(m, before, after, m_final)
         )
         decay, weight = (log_f + (before - after)).exp_(), (i - after).exp_().mul_(scale)
-        # What the divisor is at least, in the memory's scale.
-        least = after.neg_().exp_()
-        key, read, n_final = torch.empty_like(k), torch.empty_like(i), torch.empty_like(n)
+        least = after.neg_().exp_()  # of the divisor, in the memory's scale
+        h, read, C_final, n_final = (torch.empty_like(x) for x in (v, i, C, n))
+        registers, panels = panels_of(v.shape[2], v.dtype)
         run_ranges(
-            kernels.normalise, tasks, *arrays(q, k, weight, decay), offsets, reverse,
-            *arrays(n, key, read, n_final),
+            kernels.attend, tasks * panels, (0,) * registers,
+            *arrays(q, k, v, weight, decay, least), eps, offsets, reverse, *arrays(C, n, h, read, C_final, n_final),
         )  # fmt: skip
-        h, C_final, _ = scan(q, key, v, decay[..., None], C, runs, DECAY_ADD_READ)
-        h = h.contiguous()
-        run_ranges(kernels.divide, len(h), *arrays(h, read, least), eps)
-        ctx.save_for_backward(q, key, v, h, decay, weight, read, least, C, n, C_final, n_final)
+        ctx.save_for_backward(q, k, v, h, decay, weight, read, least, C, n, C_final, n_final)
         ctx.runs, ctx.eps = runs, eps
         ctx.mark_non_differentiable(m_final)
         return h, C_final, n_final, m_final
@@ -79,7 +77,8 @@ class _MLSTM(torch.autograd.Function):
     def backward(ctx: Any, gh: Tensor, gC: Tensor, gn: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         from formerkit.kernels import mlstm as kernels
 
-        q, key, v, h, decay, weight, read, least, C, n, C_final, n_final = ctx.saved_tensors
+        q, k, v, h, decay, weight, read, least, C, n, C_final, n_final = ctx.saved_tensors
+        key = k * weight[..., None]
         (tokens, heads, columns), runs, turned = v.shape, ctx.runs, ctx.runs.turned()
         # The normaliser is the memory of a value that is one: a last column of v, of its gradient, and of C.
         gout, ones = (v.new_empty(tokens, heads, columns + 1) for _ in range(2))

@@ -202,9 +202,13 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        other = both and value.get("name", below.get("name")) != below.get("name")
-        result[key] = _merged(below, value) if both and not other else value
+        if (
+            isinstance(value, dict)
+            and isinstance(below, dict)
+            and value.get("name", below.get("name")) == below.get("name")
+        ):
+            value = _merged(below, value)
+        result[key] = value
     return result
 
 

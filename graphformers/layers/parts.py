@@ -36,6 +36,18 @@ def reset(*modules: nn.Module | None) -> None:
             module.reset_parameters()  # type: ignore[operator, union-attr]
 
 
+def freeze_edges(layer: nn.Module) -> None:
+    """Leave what the last layer would do with its edges as it is drawn, for nothing reads it.
+
+    Processes that train together would wait for its gradients in vain.
+    """
+    own = getattr(layer, "local", None) or layer
+    for name in ("edges", "edge_norm"):
+        module = getattr(own, name, None)
+        if module is not None:
+            module.requires_grad_(False)
+
+
 def join(old: Tensor | None, new: Tensor) -> Tensor:
     """``new``, with a residual if there is one.
 

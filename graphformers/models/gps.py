@@ -13,7 +13,7 @@ from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.local import Conv, local_layer
-from graphformers.layers.parts import reset
+from graphformers.layers.parts import freeze_edges, reset
 from graphformers.layers.readout import Level, Pooling, Readout
 from graphformers.ops import adjacency
 from graphformers.ops.batches import check_sorted, graph_counts, graphs_of_nodes
@@ -28,7 +28,7 @@ class GPS(nn.Module):
 
     Args:
         channels: C. out_channels: Of a prediction. num_layers: Layers. heads: Of attention, a divisor of C.
-        conv: Message passing among neighbours; None for attention alone.
+        conv: Message passing among neighbours (``gcn`` leaves edge features aside); None for attention alone.
         attention: Among all nodes of a graph; None for message passing alone.
         attention_dropout: Share of softmax weights that are dropped. features: Of a Performer's head.
         in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm: As
@@ -67,6 +67,10 @@ class GPS(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
+        if conv in (None, "gcn"):  # no use for edge features
+            edge_channels = edge_types = None
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
@@ -82,6 +86,7 @@ class GPS(nn.Module):
             )
             for seed in range(num_layers)
         )
+        freeze_edges(self.layers[-1])
         self.readout = Readout(channels, head_channels, out_channels, level=readout, pooling=pooling)
 
     def reset_parameters(self) -> None:

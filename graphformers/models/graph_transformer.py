@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graphformers.encodings.encoders import PositionEncoder, position_encoder
 from graphformers.layers.encoders import blank, check_wanted, edge_encoder, encoded, encoded_edges, node_encoder
 from graphformers.layers.graph_transformer import GraphTransformerLayer
-from graphformers.layers.parts import Norm, reset
+from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.layers.readout import Level, Readout
 from graphformers.ops import adjacency
 from graphformers.ops.batches import complete_edges, graphs_of_nodes
@@ -67,6 +67,8 @@ class GraphTransformer(nn.Module):
         full: bool = False,
     ) -> None:
         super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
         self.full = full
         self.node_encoder = node_encoder(in_channels, node_types, channels)
         self.edge_encoder = edge_encoder(edge_channels, edge_types, channels)
@@ -79,6 +81,7 @@ class GraphTransformer(nn.Module):
         self.layers = nn.ModuleList(
             GraphTransformerLayer(channels, heads, edges=edges, norm=norm, dropout=dropout) for _ in range(num_layers)
         )
+        freeze_edges(self.layers[-1])
         self.readout = Readout(channels, (channels // 2, channels // 4), out_channels, level=readout)
 
     def reset_parameters(self) -> None:
@@ -126,7 +129,6 @@ class GraphTransformer(nn.Module):
             e = encoded_edges(self.edge_encoder, edge_attr)
         graph = adjacency(edge_index, len(x))
         for number, layer in enumerate(self.layers, 1):
-            # Nothing reads the last layer's edges.
             h, e = layer(h, graph, e, update_edges=number < len(self.layers))
         return self.readout(h, batch, num_graphs)
 

@@ -16,7 +16,7 @@ from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.local import Conv, local_layer
-from graphformers.layers.parts import reset
+from graphformers.layers.parts import freeze_edges, reset
 from graphformers.layers.readout import Level, Pooling, Readout
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes, append_blank
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
@@ -86,7 +86,11 @@ class MPNNVirtualNode(nn.Module):
         super().__init__()
         if virtual not in ("none", "augment", "pure", "deepsets", "embedding"):
             raise ValueError(f"virtual: expected 'none', 'augment', 'pure', 'deepsets' or 'embedding', got {virtual!r}")
+        if num_layers < 1:
+            raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
         self.virtual, self.faithful = virtual, faithful
+        if conv == "gcn":  # no use for edge features
+            edge_channels = edge_types = None
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
@@ -102,6 +106,7 @@ class MPNNVirtualNode(nn.Module):
             return GPSLayer(channels, gps_local(conv, channels, edges, dropout), mixer, dropout=dropout)
 
         self.layers = nn.ModuleList(layer() for _ in range(num_layers))
+        freeze_edges(self.layers[-1])
         in_graph = virtual in ("augment", "pure") and not faithful
         self.virtual_embedding = VirtualNodeEmbedding(channels, channels if edges else None) if in_graph else None
         self.virtual_node = (

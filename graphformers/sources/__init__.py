@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-from graphformers.sources.builtin import SBMCluster, SBMPattern
+from graphformers.sources.builtin import CSL, Cycles, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.tasks import GraphTask
 
-SOURCES = (SBMPattern, SBMCluster, OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP)
+SOURCES = (SBMPattern, SBMCluster, CSL, Cycles, OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP)
 
 
 class Source(Protocol):
@@ -22,9 +22,11 @@ class Source(Protocol):
 
 
 __all__ = [
+    "CSL",
     "OGB",
     "SOURCES",
     "TU",
+    "Cycles",
     "GNNBenchmark",
     "Heterophilous",
     "Molecules",

@@ -86,10 +86,12 @@ class Heterophilous:
     Attributes:
         path: The npz file.
         split: Which of its fixed splits.
+        measure: What is reported; the authors have ROC-AUC where there are two classes.
     """
 
     path: str
     split: int = 0
+    measure: Literal["accuracy", "roc_auc"] = "accuracy"
 
     def task(self) -> GraphTask:
         from formerdata.graphs.heterophilous import read_heterophilous
@@ -97,7 +99,14 @@ class Heterophilous:
         graph, splits = read_heterophilous(self.path)
         if not 0 <= self.split < len(splits):
             raise DataError(self.path, f"has {len(splits)} splits", field="train_masks", expected=f"split {self.split}")
-        return _of_nodes(graph, splits[self.split], f"{Path(self.path).stem}, split {self.split} ({self.path})")
+        task = _of_nodes(graph, splits[self.split], f"{Path(self.path).stem}, split {self.split} ({self.path})")
+        if self.measure == "accuracy":
+            return task
+        if task.outputs != 2 or graph.y is None or int(graph.y.min()) < 0:
+            raise DataError(self.path, f"{task.outputs} classes", field="node_labels", expected="two, for ROC-AUC")
+        loss, metric = MEASURES["roc_auc"]
+        labels = replace(graph, y=graph.y.float()[:, None])
+        return replace(task, graphs=labels, loss=loss, metric=metric, outputs=1)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from pointdet.ops.submanifold import submanifold_conv
 from pointdet.ops.voxelize import grid_shape, voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels, merge_coords
 from pointdet.ops.windows import Axis, from_groups, to_groups
+from pointdet.ops.winograd import EDGE
 
 if TYPE_CHECKING:
     from formerdata.kitti import Batch
@@ -302,10 +303,11 @@ def sparse_bev_map(voxels: Voxels) -> SparseMap:
 
 
 def _sparse_maps_serve(voxels: Voxels) -> bool:
-    """Whether the 2D network may skip what is empty: outside training, on a CPU, on an even number of cells."""
+    """Whether the 2D network may skip what is empty: outside training, on a CPU, on a map of whole tiles."""
     x, (_, height, width) = voxels.features, voxels.grid.spatial_shape
     exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    return exact and not torch.is_grad_enabled() and use_kernels(x) and height % 2 == 0 and width % 2 == 0
+    whole = height % EDGE == 0 and width % EDGE == 0
+    return exact and not torch.is_grad_enabled() and use_kernels(x) and whole
 
 
 @dataclass(frozen=True)

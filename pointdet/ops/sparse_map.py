@@ -18,25 +18,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formerkit.mixers.layout import lanes
-from pointdet.ops.winograd import conv3x3_relu_of_tiles, fill_tiles
+from pointdet.ops.winograd import EDGE, conv3x3_relu_of_tiles, fill_squares
 
 WORTH_IT = 0.8
 """Largest share of busy tiles for which this pays."""
-TILE = 2
-"""Edge of the tiles in which convolutions compute."""
-REACH = 2
-"""Quiet tiles around a busy one that are written: the next layer looks no further than a cell past the busy cells that
-this layer's make, and a tile has two."""
 
 
 @dataclass(frozen=True)
 class SparseMap:
-    """A map [B, C, H, W], H and W even, most of whose cells hold one vector.
+    """A map [B, C, H, W], H and W multiples of 4, most of whose cells hold one vector.
 
     Attributes:
         cells: [B, H + 2, W + 2, P], contiguous, P being C filled up to whole registers. The border is zero. Quiet cells
-            hold ``rest`` within REACH tiles of 2 x 2 cells around busy ones (and around the border, if ``rest`` is not
-            zero); further off is whatever memory held.
+            hold ``rest`` as far as the next layer's tiles look (:func:`_quiet_cells`); further off is whatever memory
+            held.
         busy: [B, H, W] bool, where a cell may differ from ``rest``.
         rest: [P], the vector of all other cells.
         channels: C.
@@ -61,7 +56,7 @@ class SparseMap:
         b, y, x = where.unbind(1)
         busy = torch.zeros(shape, dtype=torch.bool)
         busy[b, y, x] = True
-        cells = _quiet_cells(shape, blocks_with(busy, TILE), rows.new_zeros(rows.shape[1]))
+        cells = _quiet_cells(shape, blocks_with(busy, EDGE), rows.new_zeros(rows.shape[1]), inside=True)
         cells[b, y + 1, x + 1] = rows
         return cls(cells, busy, rows.new_zeros(rows.shape[1]), channels)
 
@@ -88,17 +83,27 @@ def grown(mask: Tensor, stride: int = 1) -> Tensor:
     return rows[..., 0:width:stride] | rows[..., 1 : width + 1 : stride] | rows[..., 2 : width + 2 : stride]
 
 
-def _quiet_cells(shape: tuple[int, int, int], tiles: Tensor, rest: Tensor) -> Tensor:
-    """Memory for the cells of a map, with ``rest`` in and around busy tiles and zeros in the border."""
+def _quiet_cells(shape: tuple[int, int, int], tiles: Tensor, rest: Tensor, *, inside: bool) -> Tensor:
+    """Memory for the cells of a map, with ``rest`` around busy tiles (and ``inside``) and zeros in the border.
+
+    The next layer's busy cells are at most one cell from this one's, so its tiles are this layer's busy ones and their
+    neighbours, and it looks a cell past them.
+    """
     batch, height, width = shape
     cells = rest.new_empty(batch, height + 2, width + 2, len(rest))
     for edge in (cells[:, 0], cells[:, -1], cells[:, :, 0], cells[:, :, -1]):
         edge.zero_()
-    near = F.pad(tiles, (REACH,) * 4, value=bool(rest.any()))
-    for _ in range(REACH):
-        near = grown(near)
-    fill_tiles(rest, near.nonzero(), cells)
+    # Where quiet cells are not zero, the padding makes those at the edge of the map busy.
+    at_edge = bool(rest.any())
+    near = grown(F.pad(tiles, (1, 1, 1, 1), value=at_edge))
+    squares = grown(F.pad(_in_squares(near), (1, 1, 1, 1), value=at_edge))
+    fill_squares(rest, (squares if inside else squares & ~_in_squares(tiles)).nonzero(), cells)
     return cells
+
+
+def _in_squares(tiles: Tensor) -> Tensor:
+    """A mask of tiles as one of the squares of 2 x 2 cells that they are made of."""
+    return tiles.repeat_interleave(EDGE // 2, 1).repeat_interleave(EDGE // 2, 2)
 
 
 def conv3x3_relu(x: SparseMap, weight: Tensor, bias: Tensor, stride: int) -> SparseMap | None:
@@ -110,22 +115,23 @@ def conv3x3_relu(x: SparseMap, weight: Tensor, bias: Tensor, stride: int) -> Spa
         stride: Of the convolution.
 
     Returns:
-        The map of H / stride x W / stride cells, or None if that is not a whole, even number of cells, or if so many
-        are busy that a dense convolution is faster.
+        The map of H / stride x W / stride cells, or None if that is not a whole number of tiles, or if so many are busy
+        that a dense convolution is faster.
     """
     batch, *edges = x.busy.shape
-    if any(edge % (2 * stride) for edge in edges):
+    if any(edge % (EDGE * stride) for edge in edges):
         return None
     # The padding is zero: where quiet cells are not, cells at the edge of the map differ from those inside.
     busy = grown(F.pad(x.busy, (1, 1, 1, 1), value=bool(x.rest.any())), stride)
-    tiles = blocks_with(busy, TILE)
+    tiles = blocks_with(busy, EDGE)
     if float(tiles.float().mean()) > WORTH_IT:
         return None
     channels = weight.shape[0]
     filled = -channels % lanes(weight.dtype)
     weight, bias = F.pad(weight, (0, 0, 0, 0, 0, len(x.rest) - weight.shape[1], 0, filled)), F.pad(bias, (0, filled))
     rest = torch.relu(weight.sum((2, 3)) @ x.rest + bias)
-    cells = _quiet_cells((batch, busy.shape[1], busy.shape[2]), tiles, rest)
+    # Only a tile's convolution writes all of its cells.
+    cells = _quiet_cells((batch, busy.shape[1], busy.shape[2]), tiles, rest, inside=stride > 1)
     out = SparseMap(cells, busy, rest, channels)
     if stride == 1:
         conv3x3_relu_of_tiles(x.cells, weight, bias, tiles.nonzero(), cells)

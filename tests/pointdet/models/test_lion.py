@@ -215,7 +215,7 @@ def test_the_map_holds_each_voxel_in_its_cell() -> None:
 
 
 def test_the_sparse_map_holds_what_the_dense_one_does() -> None:
-    voxels = random_voxels(2, [5, 0, 9], (2, 6, 8), channels=3)
+    voxels = random_voxels(2, [5, 0, 9], (2, 8, 12), channels=3)
     assert torch.equal(sparse_bev_map(voxels).dense(), bev_map(voxels))
 
 

@@ -101,11 +101,11 @@ def test_winograd_of_every_tile_is_the_convolution(dtype, tolerance, threads) ->
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        x, weight = torch.randn(2, 32, 40, 34, dtype=dtype), torch.randn(16, 32, 3, 3, dtype=dtype)
+        x, weight = torch.randn(2, 32, 40, 36, dtype=dtype), torch.randn(16, 32, 3, 3, dtype=dtype)
         bias = torch.randn(16, dtype=dtype)
         cells = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
-        out = torch.full((2, 42, 36, 16), torch.nan, dtype=dtype)
-        tiles = torch.ones(2, 20, 17).nonzero()
+        out = torch.full((2, 42, 38, 16), torch.nan, dtype=dtype)
+        tiles = torch.ones(2, 10, 9).nonzero()
         conv3x3_relu_of_tiles(cells, weight, bias, tiles, out)
     finally:
         torch.set_num_threads(before)
@@ -115,19 +115,27 @@ def test_winograd_of_every_tile_is_the_convolution(dtype, tolerance, threads) ->
 
 
 def test_winograd_keeps_nan_and_infinity_from_becoming_numbers() -> None:
-    cells = torch.zeros(1, 6, 6, 16)
+    cells = torch.zeros(1, 10, 10, 16)
     cells[0, 2, 2, 0] = torch.nan
-    out = torch.zeros(1, 6, 6, 16)
+    out = torch.zeros(1, 10, 10, 16)
     conv3x3_relu_of_tiles(cells, torch.ones(16, 16, 3, 3), torch.zeros(16), torch.ones(1, 2, 2).nonzero(), out)
     assert out[0, 1:4, 1:4].isnan().all()
 
 
 def test_the_transformed_kernel_is_as_the_formula_reads() -> None:
     weight = layer(torch.Generator().manual_seed(0), 2, 3)[0]
-    G = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
+    rows = [
+        [1 / 4, 0, 0],
+        [-1 / 6] * 3,
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+    G = torch.tensor(rows, dtype=torch.float64)
     for o in range(3):
         for i in range(2):
-            torch.testing.assert_close(transformed_kernel(weight)[:, i, o].view(4, 4), G @ weight[o, i] @ G.T)
+            torch.testing.assert_close(transformed_kernel(weight)[:, i, o].view(6, 6), G @ weight[o, i] @ G.T)
 
 
 @pytest.fixture
@@ -163,7 +171,7 @@ def test_the_head_refuses_a_block_map_of_another_size(backbone: BEVBackbone) -> 
 
 
 def test_maps_that_no_tile_divides_are_left_to_dense_convolutions() -> None:
-    x = sparse_of(dense_map(0, 1, (32, 34), 3))
+    x = sparse_of(dense_map(0, 1, (32, 36), 3))
     weight, bias = layer(torch.Generator().manual_seed(0), 3, 3)
     assert conv3x3_relu(x, weight, bias, 2) is None
     assert conv3x3_relu(x, weight, bias, 1) is not None

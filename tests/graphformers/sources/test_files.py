@@ -1,0 +1,87 @@
+"""Sources: what is read becomes a task that can be trained, on the real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from formerkit.io import DataError
+from graphformers import sources
+from graphformers.tasks import GraphTask
+from tests.paths import data
+
+
+def tu() -> GraphTask:
+    return sources.TU(str(data("tudataset", "MUTAG"))).task()
+
+
+def planetoid() -> GraphTask:
+    return sources.Planetoid(str(data("planetoid")), "cora").task()
+
+
+def heterophilous() -> GraphTask:
+    return sources.Heterophilous(str(data("heterophilous", "minesweeper.npz")), split=3).task()
+
+
+def gnn_benchmark() -> GraphTask:
+    return sources.GNNBenchmark(str(data("gnn_benchmark_npz", "amazon_photo.npz"))).task()
+
+
+def molecules() -> GraphTask:
+    pytest.importorskip("rdkit")
+    return sources.Molecules(str(data("molecules", "esol.csv")), measure="rmse").task()
+
+
+@pytest.mark.parametrize(
+    ("make", "graphs", "level", "outputs", "metric"),
+    [
+        (tu, 188, "graph", 2, "accuracy"),
+        (planetoid, 1, "node", 7, "accuracy"),
+        (heterophilous, 1, "node", 2, "accuracy"),
+        (gnn_benchmark, 1, "node", 8, "accuracy"),
+        (molecules, 1128, "graph", 1, "RMSE"),
+    ],
+)
+def test_published_files_become_tasks(make, graphs: int, level: str, outputs: int, metric: str) -> None:
+    task = make().checked()
+    assert (len(task.graphs), task.level, task.outputs, task.metric.name) == (graphs, level, outputs, metric)
+    assert task.transductive == (graphs == 1)
+    assert task.model_arguments["out_channels"] == outputs
+
+
+def test_the_measure_of_a_heterophilous_graph_of_two_classes() -> None:
+    """Minesweeper's authors report ROC-AUC."""
+    path = str(data("heterophilous", "minesweeper.npz"))
+    task = sources.Heterophilous(path, measure="roc_auc").task().checked()
+    assert (task.loss, task.outputs, task.metric.name) == ("binary_cross_entropy", 1, "ROC-AUC")
+    assert set(task.graphs.y.unique().tolist()) == {0.0, 1.0}
+
+
+def test_splits_are_of_their_seed(tmp_path: Path) -> None:
+    path = str(data("tudataset", "MUTAG"))
+    one, again, other = (sources.TU(path, seed).task().splits.test for seed in (0, 0, 1))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_a_split_that_is_not_there_is_named() -> None:
+    path = str(data("heterophilous", "minesweeper.npz"))
+    with pytest.raises(DataError, match=r"has 10 splits; expected split 10"):
+        sources.Heterophilous(path, split=10).task()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="absent"):
+        sources.TU(str(tmp_path / "absent")).task()
+
+
+@pytest.mark.parametrize(
+    ("source", "classes"), [(sources.CSL(fold=1), 10), (sources.Cycles(8, 4, 4), 2), (sources.SBMCluster(4, 2, 2), 6)]
+)
+def test_generated_sets_say_that_they_are(source, classes: int) -> None:
+    task = source.task().checked()
+    assert task.source.startswith("built-in")
+    assert task.outputs == classes
+    assert set(task.graphs.y.unique().tolist()) <= set(range(classes))
