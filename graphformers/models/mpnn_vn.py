@@ -154,9 +154,10 @@ class MPNNVirtualNode(nn.Module):
                   eigenvalues: Tensor | None, num_graphs: int) -> Tensor:  # fmt: skip
         """The virtual node among the others."""
         graph = add_virtual_nodes(edge_index, batch, num_graphs, keep_edges=self.virtual == "augment")
-        if (
-            edge_attr is not None and len(edge_attr) != edge_index.shape[1]
-        ):  # later, rows of virtual edges would fill up
+        if self.encoder.edge_encoder is None:
+            edge_attr = None
+        # Looked at before virtual edges bring rows of their own.
+        if edge_attr is not None and len(edge_attr) != edge_index.shape[1]:
             raise ValueError(f"edge_attr: expected {edge_index.shape[1]} rows, one an edge, got {len(edge_attr)}")
         if edge_attr is not None and self.virtual == "pure":
             edge_attr = edge_attr[:0]
