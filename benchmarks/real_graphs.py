@@ -25,7 +25,7 @@ from formerkit.training.fabric import make_fabric
 from graphformers import sources
 from graphformers.encodings import EncodingSettings, with_encodings
 from graphformers.fitting import fit_task
-from graphformers.layers.encoders import encoded, encoder
+from graphformers.layers.encoders import encoded, node_encoder
 from graphformers.models import GraphTransformer, MPNNVirtualNode
 from graphformers.ops.batches import graph_mean
 from graphformers.settings import GraphTraining
@@ -42,7 +42,7 @@ class Peer(nn.Module):
         models = require("torch_geometric.nn", "graph", purpose="the peer")
         given = task.model_arguments
         types, features = given.get("node_types"), given.get("in_channels")
-        self.encoder = None if types is None else encoder(types, None, channels)
+        self.encoder = None if types is None else node_encoder(None, types, channels)
         graphs = task.level == "graph"
         self.network = getattr(models, name)(
             features or channels, channels, num_layers, None if graphs else task.outputs, dropout=dropout,
