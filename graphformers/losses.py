@@ -39,6 +39,8 @@ def loss_of(loss: Loss, predictions: Tensor, y: Tensor) -> Tensor:
     """
     if loss not in get_args(Loss):
         raise ValueError(f"loss: expected one of {', '.join(get_args(Loss))}, got {loss!r}")
+    if predictions.dtype in (torch.float16, torch.bfloat16):
+        predictions = predictions.float()  # float16 soon overflows in sums
     if is_classification(loss):
         return _of_classes(predictions, y, balanced=loss == "balanced_cross_entropy")
     if predictions.shape != y.shape or not y.is_floating_point():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -134,8 +135,7 @@ class GraphTask:
         """Batches from ``start_step`` to the end; what is not for training is unknown in them."""
         graphs = self._for_training()
         if self.transductive:
-            while True:
-                yield graphs.whole()
+            yield from itertools.repeat(graphs.whole())
         sampler = RunSampler(
             len(graphs), epochs, batch_size * accumulate * world_size,
             seed=seed, start_step=start_step, rank=rank, world_size=world_size,

@@ -79,3 +79,13 @@ def test_targets_that_do_not_fit_are_refused(loss: str, shape: tuple[int, int], 
 def test_unknown_is_of_the_targets_type() -> None:
     assert unknown_like(torch.tensor([1, 2])).tolist() == [UNKNOWN, UNKNOWN]
     assert unknown_like(torch.tensor([1.0])).isnan().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("loss", ["cross_entropy", "balanced_cross_entropy", "mse"])
+def test_narrow_predictions_are_summed_in_float32(loss: str, dtype: torch.dtype) -> None:
+    """70,000 weights of one are more than float16 can hold."""
+    y = torch.zeros(70_000, 2) if loss == "mse" else torch.arange(70_000) % 2
+    predictions = torch.ones(70_000, 2, dtype=dtype)
+    torch.testing.assert_close(loss_of(loss, predictions, y), loss_of(loss, predictions.float(), y))
+    assert loss_of(loss, predictions, unknown_like(y)) == 0
