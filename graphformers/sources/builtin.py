@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import torch
 from formerdata.graphs import PackedGraphs, Splits
 
 from formerkit.io import ConfigError
-from graphformers.tasks import GraphTask
+from graphformers.tasks import GraphTask, LinkSettings, LinkTask
+from graphformers.tasks.link_metric import link_metric
 from graphformers.tasks.metric import WEIGHTED_ACCURACY
 
 Generate = Callable[..., tuple[PackedGraphs, Splits]]
@@ -52,6 +54,48 @@ class SBMCluster:
         from formerdata.graphs.sbm import sbm_cluster
 
         return _communities("CLUSTER", sbm_cluster, self, classes=6, types=7)
+
+
+@dataclass(frozen=True)
+class CommunityLinks:
+    """Hidden edges of a generated graph of communities; its nodes have nothing but their number, which is embedded.
+
+    Links are told from pairs that are no edges; the score is the share of links above the 50th best of these.
+
+    Attributes:
+        communities, size: Their number, and nodes of each.
+        inside, between: Probability of an edge between two nodes of one community, and of two.
+        valid, test: Shares of the edges that are hidden.
+        negatives: Pairs that are no edges, for validation and for the test each.
+        data_seed: Names the draw.
+        links: How links are learnt.
+    """
+
+    communities: int = 40
+    size: int = 25
+    inside: float = 0.3
+    between: float = 0.002
+    valid: float = 0.1
+    test: float = 0.1
+    negatives: int = 2000
+    data_seed: int = 0
+    links: LinkSettings = field(default_factory=LinkSettings)
+
+    def task(self) -> LinkTask:
+        from formerdata.graphs.community_links import community_links
+
+        try:
+            graph, splits = community_links(
+                communities=self.communities, size=self.size, inside=self.inside, between=self.between,
+                valid=self.valid, test=self.test, negatives=self.negatives, seed=self.data_seed,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(f"data: {error}") from error
+        graph = replace(graph, x=torch.arange(graph.num_nodes))
+        return LinkTask(
+            graph, splits, link_metric("hits@50"), f"built-in links of communities, seed {self.data_seed}",
+            settings=self.links, node_types=graph.num_nodes,
+        )  # fmt: skip
 
 
 def _communities(name: str, generate: Generate, source: SBMPattern | SBMCluster, classes: int, types: int) -> GraphTask:
