@@ -78,10 +78,14 @@ def test_links_of_the_test_part_change_no_weight(tmp_path: Path, monkeypatch: py
 
 
 def test_hidden_links_are_found_far_better_than_by_chance(tmp_path: Path) -> None:
-    result = run(tmp_path, "--training.epochs", "40", "--training.schedule", "cosine", "--training.checkpoint_every=999")
+    changes = {
+        "data.communities": 8, "data.inside": 0.8, "data.valid": 0.15, "data.test": 0.15, "encoding.kind": "laplacian",
+        "model.channels": 32, "training.epochs": 25, "training.schedule": "cosine", "training.checkpoint_every": 999,
+    }  # fmt: skip
+    result = run(tmp_path, *(f"--{name}={value}" for name, value in changes.items()))
     assert result["metric"] == "hits@50"
     # Guessing finds 50 of 300.
-    assert result["test"] > 0.5
+    assert result["test"] > 0.45
     assert result["learnt_from"] == ["train"]
 
 
