@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from formerdata import ogb
 from formerdata.graphs.packed import single
 
 from formerkit.io import ConfigError
+from graphformers import submit
 from graphformers.models import GraphTransformer
 from graphformers.sources import OGB
 from graphformers.tasks import LinkSettings, LinkTask
@@ -119,3 +121,33 @@ def test_settings_and_measures_that_do_not_fit_are_named(tmp_path: Path) -> None
     nodes = written(tmp_path / "nodes", task("node", 0, binary=False), eval_metric="rocauc")
     with pytest.raises(ConfigError, match=r"data.links: ogbn-toy has no links"):
         OGB(str(nodes), links=LinkSettings(decoder="dot")).task()
+
+
+@pytest.mark.skipif(find_spec("ogb") is None, reason="ogb is not installed")
+def test_ogbl_collab_may_learn_from_validation_links(tmp_path: Path) -> None:
+    pairs = [torch.tensor([[0, 1], [1, 2], [2, 3]]), torch.tensor([[3, 4], [0, 1]]), torch.tensor([[4, 5]])]
+    parts = [
+        ogb.LinkPart(
+            edge=edge, edge_neg=None if number == 0 else torch.tensor([[0, 5], [1, 5]]),
+            weight=torch.ones(len(edge), dtype=torch.int64), year=torch.full((len(edge),), 2017 + number),
+        )
+        for number, edge in enumerate(pairs)
+    ]  # fmt: skip
+    edges = torch.stack([pairs[0], pairs[0].flip(1)], 1).reshape(-1, 2).T
+    ones = torch.ones(6, 1, dtype=torch.int64)
+    made = ogb.LinkTask(
+        ogb.known("ogbl-collab"), single(edges, 6, x=torch.eye(6)), ogb.LinkSplits(*parts),
+        edge_arrays={"edge_weight": ones, "edge_year": 2017 * ones},
+    )  # fmt: skip
+    folder = ogb.write_task(tmp_path / "collab", made)
+    words = [
+        "--data.name=OGB", f"--data.root={folder}", "--data.dataset=ogbl-collab", "--encoding.kind=none",
+        "--model.channels=8", "--model.heads=2", "--model.num_layers=1", "--training.epochs=1",
+        "--training.batch_size=2", "--training.accelerator=cpu", "--learn_from=[train, valid]",
+        "--data.links.use_valid_edges=true", f"--output={tmp_path / 'run'}", "--seeds=1",
+    ]  # fmt: skip
+    assert submit.main(words) == 0
+    result = json.loads((tmp_path / "run" / "seed_0" / "result.json").read_text())
+    assert result["learnt_from"] == ["train", "valid"]
+    assert result["metric"] == "hits@50"
+    assert result["test"] == 1  # with fewer than 50 false links

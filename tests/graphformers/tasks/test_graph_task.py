@@ -175,7 +175,9 @@ def test_of_many_graphs_batches_have_those_for_training_alone(make: Any, learnt_
 def test_batches_go_on_where_a_run_stood() -> None:
     whole = [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4)]
     for start in (1, 4, 11):
-        assert [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, start_step=start)] == whole[start:]
+        assert [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, start_step=start)] == whole[
+            start:
+        ]
     assert [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, seed=1)] != whole
 
 
