@@ -173,12 +173,13 @@ def test_of_many_graphs_batches_have_those_for_training_alone(make: Any, learnt_
 
 
 def test_batches_go_on_where_a_run_stood() -> None:
-    whole = [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4)]
+    def features(**more: Any) -> list[list[float]]:
+        return [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, **more)]
+
+    whole = features()
     for start in (1, 4, 11):
-        assert [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, start_step=start)] == whole[
-            start:
-        ]
-    assert [batch.x[:, 0].tolist() for batch in batches(of_graphs(), 1, epochs=4, seed=1)] != whole
+        assert features(start_step=start) == whole[start:]
+    assert features(seed=1) != whole
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
