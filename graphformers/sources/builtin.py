@@ -58,7 +58,7 @@ class SBMCluster:
 
 @dataclass(frozen=True)
 class CommunityLinks:
-    """Hidden edges of a generated graph of communities; its nodes have nothing but their number, which is embedded.
+    """Hidden edges of a generated graph of communities; a node's number is its type, so each has an embedding.
 
     Links are told from pairs that are no edges; the score is the share of links above the 50th best of these.
 
@@ -71,13 +71,13 @@ class CommunityLinks:
         links: How links are learnt.
     """
 
-    communities: int = 40
+    communities: int = 20
     size: int = 25
-    inside: float = 0.3
-    between: float = 0.002
+    inside: float = 0.5
+    between: float = 0.005
     valid: float = 0.1
     test: float = 0.1
-    negatives: int = 2000
+    negatives: int = 1000
     data_seed: int = 0
     links: LinkSettings = field(default_factory=LinkSettings)
 

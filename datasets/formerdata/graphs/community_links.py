@@ -15,13 +15,13 @@ from formerkit.seeds import generator
 
 def community_links(
     *,
-    communities: int = 40,
+    communities: int = 20,
     size: int = 25,
-    inside: float = 0.3,
-    between: float = 0.002,
+    inside: float = 0.5,
+    between: float = 0.005,
     valid: float = 0.1,
     test: float = 0.1,
-    negatives: int = 2000,
+    negatives: int = 1000,
     seed: int = 0,
 ) -> tuple[PackedGraphs, LinkSplits]:
     """A stochastic block model with equal communities; its edges are split at random.

@@ -99,8 +99,12 @@ def test_false_links_are_none_of_those_that_training_knows_but_may_be_hidden_one
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_the_links_of_a_step_are_left_out_of_its_graph_both_ways(drop: bool) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_links_of_a_step_are_left_out_of_its_graph_both_ways(drop: bool, turned: bool) -> None:
     task = communities(settings=LinkSettings(drop_targets=drop))
+    if turned:
+        train = task.splits.train
+        task = replace(task, splits=replace(task.splits, train=replace(train, edge=train.edge.flip(1))))
     everything = {tuple(edge) for edge in task.graphs.edge_index.T.tolist()}
     for batch in batches(task, 6):
         targets = {tuple(pair) for pair in torch.cat([batch.links, batch.links.flip(1)]).tolist()}
@@ -264,7 +268,15 @@ def test_authors_that_meet_again_are_no_leak() -> None:
         name: replace(getattr(task.splits, name), edge=edge, year=torch.full((len(edge),), years[name]))
         for name, edge in edges.items()
     }
-    replace(task, splits=LinkSplits(**parts)).checked()
+    met = replace(task, splits=LinkSplits(**parts)).checked()
+    # As input, an edge that is in the graph already is not there a second time.
+    edges["valid"], edges["test"] = edges["test"], edges["valid"]
+    swapped = {name: replace(parts[name], edge=edge, year=torch.full((len(edge),), years[name]))
+               for name, edge in edges.items()}  # fmt: skip
+    met = replace(met, splits=LinkSplits(**swapped), settings=LinkSettings(use_valid_edges=True)).checked()
+    more = met.graph_for("test").edge_index[:, met.graphs.num_edges :]
+    assert sorted(more.T.tolist()) == [[3, 4], [4, 3]]
+    assert met.graph_for("valid") is met.graphs
 
 
 def test_the_graph_where_all_are_linked_is_refused() -> None:
