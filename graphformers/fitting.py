@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from formerkit.io import ConfigError
 from formerkit.seeds import torch_seed
 from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
@@ -16,7 +17,7 @@ from formerkit.training.resume import found_checkpoint, restore
 from formerkit.training.run import Run, environment
 from graphformers.record import Record
 from graphformers.settings import GraphTraining
-from graphformers.tasks import GraphTask
+from graphformers.tasks import Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 def fit_task(
     fabric: Fabric,
-    task: GraphTask,
-    make_model: Callable[[GraphTask], nn.Module],
+    task: Task,
+    make_model: Callable[[Task], nn.Module],
     settings: GraphTraining,
     output: str | Path,
     *,
@@ -50,6 +51,7 @@ def fit_task(
         What ``result.json`` says; None in all processes but the first.
 
     Raises:
+        ConfigError: If the training samples do not fill one step.
         CheckpointError: If the folder holds a run of another configuration, or none of its checkpoints is whole.
     """
     fabric.print(task.summary)
@@ -57,7 +59,10 @@ def fit_task(
     objective = task.objective(make_model(task))
     model, optimizer = fabric.setup(objective, adam(objective, weight_decay=settings.weight_decay, beta2=0.999))
     model.mark_forward_method("predict")
-    steps = task.steps_per_epoch(settings.batch_size * settings.accumulate * fabric.world_size)
+    samples = settings.batch_size * settings.accumulate * fabric.world_size
+    steps = task.steps_per_epoch(samples)
+    if steps == 0:
+        raise ConfigError(f"training.batch_size: the training samples do not fill one step of {samples}; lower it")
     schedule = settings.make_schedule(settings.epochs * steps, steps)
     checkpoint = found_checkpoint(str(output), resume)
     state: dict[str, Any] = {"step": 0, "best": None}

@@ -16,7 +16,7 @@ from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
 from formerkit.training.schedule import Schedule
 from formerkit.training.settings import TrainingSettings
-from graphformers.tasks import GraphTask
+from graphformers.tasks import Task
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class Record:
     objective: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    task: GraphTask
+    task: Task
     settings: TrainingSettings
     run: Run | None
     header: dict[str, Any]
@@ -111,7 +111,7 @@ class Record:
             "best_epoch": step / self.steps_per_epoch,
             "parameters": sum(parameter.numel() for parameter in self.objective.parameters()),
             "seed": self.header["seed"],
-            "learnt_from": list(self.task.learnt_from),
+            "learnt_from": list(self.task.labels_seen),
             "splits_sha256": self.task.splits_sha256,
         }
         self.run.write_json("result.json", result)

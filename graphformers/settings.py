@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from formerkit.training.schedule import Schedule
     from graphformers.encodings import EncodingSettings
     from graphformers.sources import Source
-    from graphformers.tasks import GraphTask
+    from graphformers.tasks import Task
 
 FROM_DATA = frozenset(
     ("in_channels", "node_types", "edge_channels", "edge_types", "out_channels", "readout", "pe_channels", "pe_signs")
@@ -129,7 +129,7 @@ def model_class(name: str) -> Any:
     return _named((GraphTransformer, MPNNVirtualNode, GPS), name, "model.name")
 
 
-def make_model(name: str, arguments: dict[str, Any], task: GraphTask, encoding: EncodingSettings) -> nn.Module:
+def make_model(name: str, arguments: dict[str, Any], task: Task, encoding: EncodingSettings) -> nn.Module:
     """The model of that name, with ``arguments`` and what the data say.
 
     Raises:

@@ -58,8 +58,11 @@ def submit(config: Namespace, words: Sequence[str]) -> dict[str, Any]:
     from graphformers.leaderboard import as_markdown, check, fill, may_learn_from
     from graphformers.train import train
 
+    dataset = getattr(config.data, "dataset", None) or ""
     for part in config.learn_from:
-        may_learn_from(part, getattr(config.data, "dataset", None) or "", "learn_from")
+        may_learn_from(part, dataset, "learn_from")
+    if config.data.get("links.use_valid_edges", False):
+        may_learn_from("valid", dataset, "data.links.use_valid_edges")
     folder = Path(config.output)
     results = []
     for seed in range(config.seeds):

@@ -2,18 +2,21 @@
 
 from typing import Protocol
 
-from graphformers.sources.builtin import CSL, Cycles, SBMCluster, SBMPattern
+from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
-from graphformers.tasks import GraphTask
+from graphformers.tasks import Task
 
-SOURCES = (SBMPattern, SBMCluster, CSL, Cycles, OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP)
+SOURCES = (
+    SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
+    OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP,
+)  # fmt: skip
 
 
 class Source(Protocol):
     """Describes where graphs come from."""
 
-    def task(self) -> GraphTask:
+    def task(self) -> Task:
         """Read (or generate) them.
 
         Raises:
@@ -26,6 +29,7 @@ __all__ = [
     "OGB",
     "SOURCES",
     "TU",
+    "CommunityLinks",
     "Cycles",
     "GNNBenchmark",
     "Heterophilous",

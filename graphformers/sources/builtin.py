@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+import torch
 from formerdata.graphs import PackedGraphs, Splits
 
 from formerkit.io import ConfigError
-from graphformers.tasks import GraphTask
+from graphformers.tasks import GraphTask, LinkSettings, LinkTask
+from graphformers.tasks.link_metric import link_metric
 from graphformers.tasks.metric import ACCURACY, WEIGHTED_ACCURACY
 
 Generate = Callable[..., tuple[PackedGraphs, Splits]]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,46 @@ class Cycles:
         return GraphTask(graphs, splits, "cross_entropy", ACCURACY, 2, source, node_types=1)
 
 
+@dataclass(frozen=True)
+class CommunityLinks:
+    """Hidden edges of a generated graph of communities; a node's number is its type, so each has an embedding.
+
+    Links are told from pairs that are no edges; the score is the share of links above the 50th best of these.
+
+    Attributes:
+        communities, size: Their number, and nodes of each.
+        inside, between: Probability of an edge between two nodes of one community, and of two.
+        valid, test: Shares of the edges that are hidden.
+        negatives: Pairs that are no edges, for validation and for the test each.
+        data_seed: Names the draw.
+        links: How links are learnt.
+    """
+
+    communities: int = 20
+    size: int = 25
+    inside: float = 0.5
+    between: float = 0.005
+    valid: float = 0.1
+    test: float = 0.1
+    negatives: int = 1000
+    data_seed: int = 0
+    links: LinkSettings = field(default_factory=LinkSettings)
+
+    def task(self) -> LinkTask:
+        from formerdata.graphs.community_links import community_links
+
+        graph, splits = _made(
+            community_links,
+            communities=self.communities, size=self.size, inside=self.inside, between=self.between,
+            valid=self.valid, test=self.test, negatives=self.negatives, seed=self.data_seed,
+        )  # fmt: skip
+        graph = replace(graph, x=torch.arange(graph.num_nodes))
+        return LinkTask(
+            graph, splits, link_metric("hits@50"), f"built-in links of communities, seed {self.data_seed}",
+            settings=self.links, node_types=graph.num_nodes,
+        )  # fmt: skip
+
+
 def _communities(name: str, generate: Generate, source: SBMPattern | SBMCluster, classes: int, types: int) -> GraphTask:
     sizes = {"train": source.train, "valid": source.valid, "test": source.test}
     graphs, splits = _made(generate, **sizes, seed=source.data_seed)
@@ -105,7 +149,7 @@ def _communities(name: str, generate: Generate, source: SBMPattern | SBMCluster,
     )  # fmt: skip
 
 
-def _made(generate: Generate, **arguments: int) -> tuple[PackedGraphs, Splits]:
+def _made(generate: Callable[..., Made], **arguments: Any) -> Made:
     try:
         return generate(**arguments)
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from formerdata import ogb
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from formerkit.io import ConfigError, DataError
 from graphformers.losses import UNKNOWN, Loss
+from graphformers.sources.ogb_links import link_task
 from graphformers.sources.types import types_of
-from graphformers.tasks import GraphTask, Metric
+from graphformers.tasks import GraphTask, LinkSettings, Metric, Task
 from graphformers.tasks.metric import ACCURACY, AVERAGE_PRECISION, MAE, RMSE, ROC_AUC, ogb_metric
 
 MEASURES: dict[str, tuple[Loss, Metric]] = {
@@ -25,7 +26,7 @@ MEASURES: dict[str, tuple[Loss, Metric]] = {
 
 @dataclass(frozen=True)
 class OGB:
-    """Predictions of nodes or graphs from a folder in OGB's layout.
+    """Predictions of nodes, links or graphs from a folder in OGB's layout.
 
     The score is that of ``ogb``'s own evaluator where it knows the data set, else ours of the same measure.
 
@@ -33,18 +34,30 @@ class OGB:
         root: The folder with ``raw/`` and ``split/``, or the one above.
         dataset: The name of one of OGB's own; None for another set, which then brings its ``meta_dict.pt``.
         split: Name of the split; the standard one if not given.
-        undirected: Add the reverse of each edge that has none, as is usual with ogbn-arxiv.
+        undirected: Add the reverse of each edge that has none, as is usual with ogbn-arxiv and
+            ogbl-citation2.
+        links: How links are learnt, of a data set of links.
     """
 
     root: str
     dataset: str | None = None
     split: str | None = None
     undirected: bool = False
+    links: LinkSettings = field(default_factory=LinkSettings)
 
-    def task(self) -> GraphTask:
+    def task(self) -> Task:
+        found = ogb.read_task(self.root, self.dataset, split=self.split)
+        source = f"{found.meta.name} ({self.root})"
+        if isinstance(found, ogb.LinkTask):
+            graph = _undirected(found.graph) if self.undirected else found.graph
+            return link_task(found, graph, self.links, source, scored_by_ogb=self.dataset is not None)
+        if self.links != LinkSettings():
+            raise ConfigError(f"data.links: {found.meta.name} has no links of one kind to learn")
+        return self._of_labels(found, source)
+
+    def _of_labels(self, found: ogb.Task, source: str) -> GraphTask:
         from graphformers.layers.encoders import ATOM_TYPES, BOND_TYPES
 
-        found = ogb.read_task(self.root, self.dataset, split=self.split)
         if not isinstance(found, (ogb.NodeTask, ogb.GraphTask)):
             raise ConfigError(f"data.dataset: {type(found).__name__} of {found.meta.name} cannot be trained here yet")
         graphs = found.graph if isinstance(found, ogb.NodeTask) else found.graphs
@@ -64,7 +77,7 @@ class OGB:
             graphs, types = replace(graphs, x=torch.zeros(graphs.num_nodes, dtype=torch.int64)), (1, types[1])
         outputs = found.meta.num_classes if classes else found.meta.num_tasks
         return GraphTask(
-            graphs, found.splits, loss, metric, int(outputs), f"{found.meta.name} ({self.root})",
+            graphs, found.splits, loss, metric, int(outputs), source,
             node_types=types[0], edge_types=types[1],
         )  # fmt: skip
 

@@ -1,6 +1,9 @@
 """What is to be predicted, from which part of the data, and how it is scored."""
 
-from graphformers.tasks.graph_task import GraphTask, Objective, Part
+from graphformers.tasks.graph_task import GraphTask, Objective
+from graphformers.tasks.link_settings import LinkSettings
+from graphformers.tasks.link_task import LinkTask
 from graphformers.tasks.metric import Metric
+from graphformers.tasks.task import Part, Task
 
-__all__ = ["GraphTask", "Metric", "Objective", "Part"]
+__all__ = ["GraphTask", "LinkSettings", "LinkTask", "Metric", "Objective", "Part", "Task"]

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from formerdata.graphs import GraphBatch, PackedGraphs, Splits
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from formerkit.io import DataError
 from formerkit.training.sampler import RunSampler
 from graphformers.losses import Loss, is_classification, loss_of, unknown_like
+from graphformers.tasks.inputs import Types, apply, input_arguments
 from graphformers.tasks.metric import Metric
-
-Part = Literal["train", "valid", "test"]
+from graphformers.tasks.task import Part
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class GraphTask:
     outputs: int
     source: str
     learnt_from: tuple[Part, ...] = ("train",)
-    node_types: int | tuple[int, ...] | None = None
-    edge_types: int | tuple[int, ...] | None = None
+    node_types: Types = None
+    edge_types: Types = None
 
     @property
     def level(self) -> str:
@@ -85,21 +85,17 @@ class GraphTask:
     @property
     def model_arguments(self) -> dict[str, Any]:
         """What the data say about a model."""
-        x, e = self.graphs.x, self.graphs.edge_attr
-        arguments: dict[str, Any] = {"out_channels": self.outputs, "readout": self.level}
-        if self.node_types is not None:
-            arguments["node_types"] = self.node_types
-        elif x is not None:
-            arguments["in_channels"] = x.shape[1]
-        if self.edge_types is not None:
-            arguments["edge_types"] = self.edge_types
-        elif e is not None:
-            arguments["edge_channels"] = e.shape[1]
-        return arguments
+        inputs = input_arguments(self.graphs, self.node_types, self.edge_types)
+        return {"out_channels": self.outputs, "readout": self.level, **inputs}
 
     def objective(self, model: nn.Module) -> nn.Module:
         """The model with the task's loss."""
         return Objective(model, self.loss)
+
+    @property
+    def labels_seen(self) -> tuple[Part, ...]:
+        """Parts whose targets the model sees: none but those that it learns from."""
+        return self.learnt_from
 
     @property
     def part_sizes(self) -> tuple[int, int, int]:
@@ -189,9 +185,7 @@ class Objective(nn.Module):
 
     def predict(self, batch: GraphBatch) -> Tensor:
         """The model's predictions."""
-        encodings = {name: getattr(batch, name) for name in ("pe", "eigenvalues", "wl")}
-        given = {name: value for name, value in encodings.items() if value is not None}
-        return self.model(batch.x, batch.edge_index, batch.edge_attr, batch.batch, num_graphs=batch.num_graphs, **given)
+        return apply(self.model, batch)
 
     def forward(self, batch: GraphBatch) -> dict[str, Tensor]:
         assert batch.y is not None

@@ -20,7 +20,8 @@ class Metric:
     Attributes:
         name: For tables.
         function: Of targets and predictions, as a :class:`~graphformers.tasks.GraphTask` has them: classes [n] and
-            logits [n, classes], or numbers [n, T] and predictions (for labels 0 and 1: logits) [n, T].
+            logits [n, classes], or numbers [n, T] and predictions (for labels 0 and 1: logits) [n, T]; or as a
+            :class:`~graphformers.tasks.LinkTask` has them: logits of links and of false ones.
         higher_is_better: Else lower is.
         scale: What the score is multiplied by in tables: 100 for percent.
     """

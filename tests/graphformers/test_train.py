@@ -117,6 +117,7 @@ def test_a_second_start_only_reads(tmp_path: Path) -> None:
         (["--data.name", "Cora"], "data.name: expected one of SBMPattern"),
         (["--model.heads", "3"], "heads: 16 channels are not a multiple of 3 heads"),
         (["--data.train", "0"], "train: expected at least 1 graph"),
+        (["--training.batch_size", "13"], "training.batch_size: the training samples do not fill one step of 13"),
         (["--training.factor", "1"], "training.factor: expected a number between 0 and 1"),
         (["--training.patience", "-1"], "training.patience: expected at least 0"),
         (["--training.validate_every", "0"], "the plateau schedule needs scores"),
