@@ -82,6 +82,8 @@ def parse(
         ConfigError: On unknown keys or impossible values.
     """
     from formerkit.training.cli import parse_program, peek
+    from graphformers.models import MODELS
+    from graphformers.sources import SOURCES
 
     chosen = peek(argv, "data.name", "SBMPattern"), peek(argv, "model.name", "GraphTransformer")
 
@@ -94,8 +96,9 @@ def parse(
             help="parts whose labels are learnt from; others than train are for use, not for tables",
         )  # fmt: skip
         parser.add_argument("--cache_dir", type=str, default="data/cache", help="where what was computed once is kept")
-        parser.add_argument("--data.name", type=str, default=chosen[0], help="where graphs come from")
-        parser.add_argument("--model.name", type=str, default=chosen[1], help="what learns from them")
+        for key, classes, name in (("data.name", SOURCES, chosen[0]), ("model.name", MODELS, chosen[1])):
+            names = ", ".join(one.__name__ for one in classes)
+            parser.add_argument(f"--{key}", type=str, default=name, help=f"one of {names}")
         _add_sections(parser, *chosen)
         if more is not None:
             more(parser)
@@ -124,9 +127,9 @@ def model_class(name: str) -> Any:
     Raises:
         ConfigError: If there is none.
     """
-    from graphformers.models import GPS, GraphTransformer, MPNNVirtualNode
+    from graphformers.models import MODELS
 
-    return _named((GraphTransformer, MPNNVirtualNode, GPS), name, "model.name")
+    return _named(MODELS, name, "model.name")
 
 
 def make_model(name: str, arguments: dict[str, Any], task: Task, encoding: EncodingSettings) -> nn.Module:

@@ -4,4 +4,6 @@ from graphformers.models.gps import GPS
 from graphformers.models.graph_transformer import GraphTransformer
 from graphformers.models.mpnn_vn import MPNNVirtualNode
 
-__all__ = ["GPS", "GraphTransformer", "MPNNVirtualNode"]
+MODELS = (GraphTransformer, MPNNVirtualNode, GPS)
+
+__all__ = ["GPS", "MODELS", "GraphTransformer", "MPNNVirtualNode"]
