@@ -136,14 +136,12 @@ def make_model(name: str, arguments: dict[str, Any], task: Task, encoding: Encod
     """The model of that name, with ``arguments`` and what the data say.
 
     Raises:
-        ConfigError: If the model cannot be made, or has no use for something that the data have.
+        ConfigError: If the model cannot be made.
     """
     network = model_class(name)
     given = dict(task.model_arguments)
     if encoding.kind != "none":
         given |= {"pe_channels": encoding.k, "pe_signs": encoding.kind == "laplacian"}
-    if "edge_channels" in given and "edge_channels" not in inspect.signature(network).parameters:
-        raise ConfigError(f"model.name: {name} has no use for edge features")
     try:
         return network(**arguments, **given)
     except ValueError as error:

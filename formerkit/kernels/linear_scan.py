@@ -28,14 +28,13 @@ import numba
 import numpy as np
 
 from formerkit.kernels.orders import ADD_READ_DECAY, CHUNK, DECAY_ADD_READ, READ_DECAY_ADD
-from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
+from formerkit.kernels.sequences import AHEAD, buffer_of, four_rows, places_of, prefetch_four, row_of
 from formerkit.kernels.simd import (
     fma,
     full_like,
     lanes_of_block,
     load_block,
     load_or_splat,
-    prefetch,
     splat_block,
     store,
 )
@@ -112,29 +111,6 @@ def _advance_four(block, side, state, at, rows, x, x_at, y, y_at, z, z_at, a, a_
     store(out, out_at[1], o1)
     store(out, out_at[2], o2)
     store(out, out_at[3], o3)
-
-
-@numba.njit(inline="always")
-def _four(t, step):
-    """Rows of four tokens."""
-    return (t, t + step, t + 2 * step, t + 3 * step)
-
-
-@numba.njit(inline="always")
-def _places(t, stride, base):
-    """Where the rows of four tokens begin."""
-    return (t[0] * stride + base, t[1] * stride + base, t[2] * stride + base, t[3] * stride + base)
-
-
-@numba.njit(inline="always")
-def _prefetch(x, places, count):
-    """Ask for ``count`` elements from each of four places on."""
-    line = 64 // x.itemsize
-    for i in range(0, count, line):
-        prefetch(x, places[0] + i)
-        prefetch(x, places[1] + i)
-        prefetch(x, places[2] + i)
-        prefetch(x, places[3] + i)
 
 
 @numba.njit(inline="always")
@@ -221,15 +197,16 @@ def scan(
             y_row, a_row = t - onward * (order == READ_DECAY_ADD), t - onward * (order != DECAY_ADD_READ)
             # Fours must not step over a state that is kept.
             if step + 4 <= length and (order != ADD_READ_DECAY or not keeping or (length - step) % 4 == 0):
-                four, y_four, a_four = _four(t, onward), _four(y_row, onward), _four(a_row, onward)
-                later = _four(t + AHEAD * onward, onward)
-                _prefetch(x, _places(later, xt, head * xh), rows)
-                _prefetch(y, _places(later, yt, head * yh), rows)
-                _prefetch(z, _places(later, zt, head * zh + e), panel)
+                four, y_four, a_four = four_rows(t, onward), four_rows(y_row, onward), four_rows(a_row, onward)
+                later = four_rows(t + AHEAD * onward, onward)
+                prefetch_four(x, places_of(later, xt, head * xh), rows)
+                prefetch_four(y, places_of(later, yt, head * yh), rows)
+                prefetch_four(z, places_of(later, zt, head * zh + e), panel)
                 _advance_four(
-                    block, side, state, at, rows, x, _places(four, xt, head * xh), y, _places(y_four, yt, head * yh),
-                    z, _places(y_four, zt, head * zh + e), a, _places(a_four, at_, a_base), am,
-                    out, _places(four, heads * columns, head * columns + e),
+                    block, side, state, at, rows, x, places_of(four, xt, head * xh),
+                    y, places_of(y_four, yt, head * yh),
+                    z, places_of(y_four, zt, head * zh + e), a, places_of(a_four, at_, a_base), am,
+                    out, places_of(four, heads * columns, head * columns + e),
                 )  # fmt: skip
                 step += 4
             else:
@@ -350,13 +327,13 @@ def gradients(
                 t = row_of(offsets, sequence, begin + i, reverse)
                 slot = slot_at + i * rows * panel
                 if i >= 3 and begin + i < length - 1:
-                    four, later = _four(t, -onward), _four(t + onward, -onward)
+                    four, later = four_rows(t, -onward), four_rows(t + onward, -onward)
                     y_four = later if exclusive else four
                     _gradients_of_four(
-                        block, side, state, at, rows, gy, _places(y_four, gt, head * gh), q,
-                        _places(y_four, qt, head * qh + e), a, _places(later, at_, a_base), v,
-                        _places(four, vt, head * vh), slots, slot,
-                        gk, ga, _places(four, heads * columns, head * columns + e),
+                        block, side, state, at, rows, gy, places_of(y_four, gt, head * gh), q,
+                        places_of(y_four, qt, head * qh + e), a, places_of(later, at_, a_base), v,
+                        places_of(four, vt, head * vh), slots, slot,
+                        gk, ga, places_of(four, heads * columns, head * columns + e),
                     )  # fmt: skip
                     i -= 4
                     continue

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
+from formerkit.kernels.sequences import AHEAD, buffer_of, four_rows, places_of, prefetch_four, row_of
 from formerkit.kernels.simd import (
     fma,
     full_like,
@@ -81,7 +81,7 @@ def attend(
         C, C_final: [S, H, K, V]. n, n_final: [S, H, K]. Before and after.
     """
     heads, rows, columns = q.shape[1], q.shape[2], v.shape[2]
-    panel, line, onward = lanes_of_block(v, block), 64 // v.itemsize, -1 if reverse else 1
+    panel, onward = lanes_of_block(v, block), -1 if reverse else 1
     panels = columns // panel
     state, at = buffer_of(rows, panel, v)
     norm, norm_at = buffer_of(rows // lanes_of(q), lanes_of(q), q)
@@ -115,21 +115,10 @@ def attend(
             k2, k3 = (t2 * heads + head) * rows, (t3 * heads + head) * rows
             v0, v1 = (t * heads + head) * columns + e, (t1 * heads + head) * columns + e
             v2, v3 = (t2 * heads + head) * columns + e, (t3 * heads + head) * columns + e
-            later, later_v = AHEAD * onward * heads * rows, AHEAD * onward * heads * columns
-            for c in range(0, rows, line):
-                prefetch(q, k0 + later + c)
-                prefetch(q, k1 + later + c)
-                prefetch(q, k2 + later + c)
-                prefetch(q, k3 + later + c)
-                prefetch(k, k0 + later + c)
-                prefetch(k, k1 + later + c)
-                prefetch(k, k2 + later + c)
-                prefetch(k, k3 + later + c)
-            for c in range(0, panel, line):
-                prefetch(v, v0 + later_v + c)
-                prefetch(v, v1 + later_v + c)
-                prefetch(v, v2 + later_v + c)
-                prefetch(v, v3 + later_v + c)
+            later = four_rows(t + AHEAD * onward, onward)
+            prefetch_four(q, places_of(later, heads * rows, head * rows), rows)
+            prefetch_four(k, places_of(later, heads * rows, head * rows), rows)
+            prefetch_four(v, places_of(later, heads * columns, head * columns + e), panel)
             s0 = _normalised(norm, norm_at, rows, q, k, k0, weight[t, head], decay[t, head])
             s1 = _normalised(norm, norm_at, rows, q, k, k1, weight[t1, head], decay[t1, head])
             s2 = _normalised(norm, norm_at, rows, q, k, k2, weight[t2, head], decay[t2, head])

@@ -54,6 +54,15 @@ class RunSampler(torch.utils.data.Sampler[tuple[int, int]]):
     def __len__(self) -> int:
         return (self.total_steps - self.start_step) * self.samples_per_step // self.world_size
 
+    def batches(self, size: int) -> Iterator[list[int]]:
+        """The indices alone, ``size`` at a time."""
+        chosen: list[int] = []
+        for _, index in self:
+            chosen.append(index)
+            if len(chosen) == size:
+                yield chosen
+                chosen = []
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch, order = -1, None
         for step in range(self.start_step, self.total_steps):

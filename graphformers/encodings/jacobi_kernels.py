@@ -159,24 +159,20 @@ def _rotate(columns, squares, size):
 def _write(columns, start, lane, degree, size, walk, out):
     """A column as a vector of length 1 whose largest entry is positive."""
     lanes = TOGETHER
+    if walk:
+        for c in range(size):
+            columns[(start + c) * lanes + lane] /= np.sqrt(max(degree[c], 1.0))
     length = largest = 0.0
     for c in range(size):
         x = columns[(start + c) * lanes + lane]
-        if walk:
-            x /= np.sqrt(max(degree[c], 1.0))
         length += x * x
         largest = max(largest, abs(x))
     factor = 0.0
     for c in range(size):
         x = columns[(start + c) * lanes + lane]
-        if walk:
-            x /= np.sqrt(max(degree[c], 1.0))
         # Entries that are equal but for rounding count as equal, and then the first decides.
         if factor == 0.0 and abs(x) >= largest * (1 - 1e-6):
             factor = 1.0 if x > 0 else -1.0
     factor /= np.sqrt(length)
     for c in range(size):
-        x = columns[(start + c) * lanes + lane]
-        if walk:
-            x /= np.sqrt(max(degree[c], 1.0))
-        out[c] = factor * x
+        out[c] = factor * columns[(start + c) * lanes + lane]

@@ -49,7 +49,7 @@ class TU:
             graphs = replace(graphs, x=degrees)
         assert graphs.x is not None
         node_types = types_of(graphs.x)
-        edge_types = None if graphs.edge_attr is None else types_of(graphs.edge_attr)
+        edge_types = types_of(graphs.edge_attr)
         splits = random_split(len(graphs), self.split_seed)
         source = f"{Path(self.root).name} ({self.root})"
         return GraphTask(

@@ -72,7 +72,7 @@ class OGB:
         if self.undirected:
             graphs = _undirected(graphs)
         molecules = found.meta.name.startswith("ogbg-mol")
-        types = (ATOM_TYPES, BOND_TYPES) if molecules else (_types(graphs.x), _types(graphs.edge_attr))
+        types = (ATOM_TYPES, BOND_TYPES) if molecules else (types_of(graphs.x), types_of(graphs.edge_attr))
         if graphs.x is None:  # as in ogbg-ppa: all nodes are alike
             graphs, types = replace(graphs, x=torch.zeros(graphs.num_nodes, dtype=torch.int64)), (1, types[1])
         outputs = found.meta.num_classes if classes else found.meta.num_tasks
@@ -80,11 +80,6 @@ class OGB:
             graphs, found.splits, loss, metric, int(outputs), source,
             node_types=types[0], edge_types=types[1],
         )  # fmt: skip
-
-
-def _types(x: Tensor | None) -> int | tuple[int, ...] | None:
-    """Values of each column of types; None of features."""
-    return None if x is None else types_of(x)
 
 
 def _classes(y: Tensor, name: str) -> Tensor:

@@ -38,11 +38,11 @@ def link_task(
             "trained here"
         )
     metric = link_metric(measure)
-    node_types = None if graph.x is None else types_of(graph.x)
+    node_types = types_of(graph.x)
     if graph.x is None:
         graph, node_types = replace(graph, x=torch.arange(graph.num_nodes)), graph.num_nodes
     return LinkTask(
         graph, found.splits, ogb_link_metric(name, measure) if scored_by_ogb else metric, source,
         own_false=measure == "mrr", directed=not found.meta.add_inverse_edge, settings=settings, node_types=node_types,
-        edge_types=None if graph.edge_attr is None else types_of(graph.edge_attr),
+        edge_types=types_of(graph.edge_attr),
     )  # fmt: skip

@@ -136,12 +136,7 @@ class GraphTask:
             len(graphs), epochs, batch_size * accumulate * world_size,
             seed=seed, start_step=start_step, rank=rank, world_size=world_size,
         )  # fmt: skip
-        chosen: list[int] = []
-        for _, index in sampler:
-            chosen.append(index)
-            if len(chosen) == batch_size:
-                yield graphs.batch(chosen)
-                chosen = []
+        yield from map(graphs.batch, sampler.batches(batch_size))
 
     def _for_training(self) -> PackedGraphs:
         """Training graphs alone; or the one graph, its other nodes' targets unknown."""

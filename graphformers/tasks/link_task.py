@@ -161,16 +161,11 @@ class LinkTask:
             len(links), epochs, batch_size * accumulate * world_size,
             seed=seed, start_step=start_step, rank=rank, world_size=world_size,
         )  # fmt: skip
-        chosen: list[int] = []
-        number = start_step * accumulate
-        for _, index in sampler:
-            chosen.append(index)
-            if len(chosen) == batch_size:
-                rng = generator(seed, "false links", number // accumulate, number % accumulate, rank)
-                targets = links[chosen]
-                kept = _without(graph, ~torch.isin(edges, self._keys(targets))) if self.settings.drop_targets else graph
-                yield LinkBatch(kept, targets, absent.draw(batch_size, rng))
-                chosen, number = [], number + 1
+        for number, chosen in enumerate(sampler.batches(batch_size), start_step * accumulate):
+            rng = generator(seed, "false links", number // accumulate, number % accumulate, rank)
+            targets = links[chosen]
+            kept = _without(graph, ~torch.isin(edges, self._keys(targets))) if self.settings.drop_targets else graph
+            yield LinkBatch(kept, targets, absent.draw(batch_size, rng))
 
     def score(self, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
         """The metric over a part."""

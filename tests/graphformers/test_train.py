@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from formerdata.graphs import GraphBatch
 
 from formerkit.io import ConfigError
-from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints, load_checkpoint
+from formerkit.training.checkpoint import checkpoints, load_checkpoint
 from graphformers import train as program
 from graphformers.settings import parse
 from graphformers.sources import SBMCluster
 from graphformers.tasks import GraphTask
+from tests.graphformers.runs import assert_same_bytes, cut_short, weights, words_of
+from tests.graphformers.runs import run as run_words
 
 SMALL = {
     "data.name": "SBMCluster", "data.train": 12, "data.valid": 4, "data.test": 4, "encoding.k": 2,
@@ -28,14 +28,11 @@ SMALL = {
 
 
 def words(folder: Path, *more: str) -> list[str]:
-    small = [f"--{name}={value}" for name, value in SMALL.items()]
-    return [*small, "--output", str(folder / "run"), "--cache_dir", str(folder / "cache"), *more]
+    return words_of(SMALL, folder, *more)
 
 
 def run(folder: Path, *more: str) -> dict[str, Any]:
-    result = program.train(parse(words(folder, *more), prog="p", about="a"))
-    assert result is not None
-    return result
+    return run_words(words(folder, *more))
 
 
 def test_the_test_part_is_scored_with_the_weights_best_in_validation(tmp_path: Path) -> None:
@@ -65,22 +62,7 @@ def test_a_run_that_was_broken_off_ends_with_the_same_bytes(
         with pytest.raises(InterruptedError):
             run(tmp_path / "cut")
     assert run(tmp_path / "cut") == whole
-    for kind in ("step", "best"):
-        one, other = (checkpoints(tmp_path / name / "run" / "checkpoints", kind)[0] for name in ("whole", "cut"))
-        assert one.name == other.name
-        assert (one / MODEL).read_bytes() == (other / MODEL).read_bytes()
-        if kind == "step":
-            assert (one / OPTIMIZER).read_bytes() == (other / OPTIMIZER).read_bytes()
-
-
-def cut_short(batches: Any, cut: int) -> Any:
-    def fewer(self: GraphTask, *args: Any, **options: Any) -> Iterator[GraphBatch]:
-        for number, batch in enumerate(batches(self, *args, **options)):
-            if number == cut:
-                raise InterruptedError
-            yield batch
-
-    return fewer
+    assert_same_bytes(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_labels_of_the_test_part_change_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +78,7 @@ def test_labels_of_the_test_part_change_no_weight(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(SBMCluster, "task", with_other_labels)
     other = run(tmp_path / "other")
-    names = (tmp_path / name / "run" / "checkpoints" for name in ("plain", "other"))
-    one, two = ((checkpoints(name)[0] / MODEL).read_bytes() for name in names)
-    assert one == two
+    assert weights(tmp_path / "plain") == weights(tmp_path / "other")
     assert other["valid"] == plain["valid"]
     assert other["test"] != plain["test"]
 

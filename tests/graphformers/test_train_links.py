@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from formerkit.training.checkpoint import MODEL, OPTIMIZER, checkpoints
 from graphformers import submit as form_program
 from graphformers import train as program
 from graphformers.settings import parse
 from graphformers.sources import CommunityLinks
 from graphformers.tasks import LinkTask
-from tests.graphformers.test_train import cut_short
+from tests.graphformers.runs import assert_same_bytes, cut_short, weights, words_of
+from tests.graphformers.runs import run as run_words
 
 SMALL = {
     "data.name": "CommunityLinks", "data.communities": 6, "data.size": 10, "data.inside": 0.6, "data.negatives": 300,
@@ -27,18 +27,11 @@ SMALL = {
 
 
 def words(folder: Path, *more: str) -> list[str]:
-    small = [f"--{name}={value}" for name, value in SMALL.items()]
-    return [*small, "--output", str(folder / "run"), "--cache_dir", str(folder / "cache"), *more]
+    return words_of(SMALL, folder, *more)
 
 
 def run(folder: Path, *more: str) -> dict[str, Any]:
-    result = program.train(parse(words(folder, *more), prog="p", about="a"))
-    assert result is not None
-    return result
-
-
-def weights(folder: Path) -> bytes:
-    return (checkpoints(folder / "run" / "checkpoints")[0] / MODEL).read_bytes()
+    return run_words(words(folder, *more))
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -52,12 +45,7 @@ def test_a_run_that_was_broken_off_ends_with_the_same_bytes(
         with pytest.raises(InterruptedError):
             run(tmp_path / "cut", more)
     assert run(tmp_path / "cut", more) == whole
-    for kind in ("step", "best"):
-        one, other = (checkpoints(tmp_path / name / "run" / "checkpoints", kind)[0] for name in ("whole", "cut"))
-        assert one.name == other.name
-        assert (one / MODEL).read_bytes() == (other / MODEL).read_bytes()
-        if kind == "step":
-            assert (one / OPTIMIZER).read_bytes() == (other / OPTIMIZER).read_bytes()
+    assert_same_bytes(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_links_of_the_test_part_change_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,3 +53,10 @@ def test_too_few_samples_are_refused() -> None:
         RunSampler(3, 1, 4, seed=0)
     with pytest.raises(ValueError, match="cannot be shared among 2"):
         RunSampler(9, 1, 3, seed=0, world_size=2)
+
+
+def test_batches_are_the_indices_some_at_a_time() -> None:
+    sampler = RunSampler(10, 2, 4, seed=0)
+    parts = list(sampler.batches(2))
+    assert all(len(part) == 2 for part in parts)
+    assert [index for part in parts for index in part] == [index for _, index in sampler]
