@@ -39,10 +39,15 @@ def check(results: Sequence[dict[str, Any]], folder: Path) -> None:
 def may_learn_from(part: str, dataset: str, where: str | Path) -> None:
     """Refuse a part whose labels a model must not have seen.
 
+    Args:
+        part: Which.
+        dataset: Its name, which its folder may follow.
+        where: For the error.
+
     Raises:
         DataError: Which names ``where``.
     """
-    if part == "test" or (part == "valid" and not dataset.startswith(LEARN_FROM_VALIDATION)):
+    if part == "test" or (part == "valid" and dataset.partition(" ")[0] not in LEARN_FROM_VALIDATION):
         raise DataError(where, f"the model learns from {part} labels", field="learn_from", expected="train alone")
 
 

@@ -146,15 +146,18 @@ def blank(module: Encoder, count: int, like: Tensor) -> Tensor:
 class GraphEncoder(nn.Module):
     """Nodes with their places, and edges, of the width that layers work with.
 
-    The places are put beside the nodes' own features, as GraphGPS does: of C channels, ``pe_width`` are theirs.
+    Places become ``pe_width`` of the C channels, beside the nodes' own, as in GraphGPS; or all of them, added to the
+    nodes' own, as in Dwivedi and Bresson (2021).
 
     Args:
         channels: C.
         in_channels: Features of a node; or ``node_types``: values of its type, or of each of its types.
         edge_channels: Features of an edge; or ``edge_types``, likewise; neither for a model without edge features.
-        pe_channels: Values of a node's place; 0 for none. pe_width: Channels that they become.
+        pe_channels: Values of a node's place; 0 for none. pe_width: Channels that they become; None to add them.
         pe_encoder: What makes them so, see :mod:`graphformers.encodings.encoders`. pe_signs: Whether their signs are
             arbitrary, as those of eigenvectors are. pe_norm: Whether the linear encoder normalises them first.
+        wl_colours: Size of a table of Weisfeiler-Lehman colours, added to all channels; 0 for none.
+        in_dropout: Of the embedded features of nodes.
     """
 
     def __init__(
@@ -166,40 +169,59 @@ class GraphEncoder(nn.Module):
         edge_channels: int | None = None,
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
-        pe_width: int = 0,
+        pe_width: int | None = None,
         pe_encoder: PositionEncoder = "linear",
         pe_signs: bool = True,
         pe_norm: bool = False,
+        wl_colours: int = 0,
+        in_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if (pe_channels > 0) != (pe_width > 0) or not 0 <= pe_width < channels:
+        beside = pe_width or 0
+        if (pe_width is not None and (pe_channels > 0) != (pe_width > 0)) or not 0 <= beside < channels:
             raise ValueError(
                 f"pe_channels, pe_width: expected both nil, or a width from 1 to {channels - 1}, "
                 f"got {pe_channels} and {pe_width}"
             )
-        self.node_encoder = node_encoder(in_channels, node_types, channels - pe_width)
+        self.node_encoder = node_encoder(in_channels, node_types, channels - beside)
         self.edge_encoder = edge_encoder(edge_channels, edge_types, channels)
+        self.beside = beside > 0
         self.pe_encoder = (
-            position_encoder(pe_encoder, pe_channels, pe_width, flip_signs=pe_signs, batch_norm=pe_norm)
+            position_encoder(pe_encoder, pe_channels, beside or channels, flip_signs=pe_signs, batch_norm=pe_norm)
             if pe_channels
             else None
         )
+        self.wl_encoder = nn.Embedding(wl_colours, channels) if wl_colours else None
+        self.in_dropout = nn.Dropout(in_dropout)
 
     def reset_parameters(self) -> None:
-        reset(self.node_encoder, self.edge_encoder, self.pe_encoder)
+        reset(self.node_encoder, self.edge_encoder, self.pe_encoder, self.wl_encoder)
 
     def nodes(
-        self, x: Tensor, pe: Tensor | None, eigenvalues: Tensor | None = None, batch: Tensor | None = None
+        self,
+        x: Tensor,
+        pe: Tensor | None = None,
+        eigenvalues: Tensor | None = None,
+        batch: Tensor | None = None,
+        wl: Tensor | None = None,
     ) -> Tensor:
-        """[N, C] of nodes x [N, ...] and their places pe [N, P], with eigenvalues [G, P] and batch [N] if any.
+        """[N, C] of nodes x [N, ...].
+
+        Args:
+            pe: [N, P], places. eigenvalues: [G, P] and batch: [N], if places are entries of eigenvectors.
+            wl: [N] Weisfeiler-Lehman colours.
 
         Raises:
             ValueError: If an input the model was made for is missing, one it was not made for is given, or shapes do
                 not agree.
         """
         check_wanted(self.pe_encoder, pe, "pe", len(x))
-        h = encoded(self.node_encoder, x, "x")
-        return h if self.pe_encoder is None else torch.cat([h, self.pe_encoder(pe, eigenvalues, batch)], dim=1)
+        check_wanted(self.wl_encoder, wl, "wl", len(x))
+        h = self.in_dropout(encoded(self.node_encoder, x, "x"))
+        if self.pe_encoder is not None:
+            places = self.pe_encoder(pe, eigenvalues, batch)
+            h = torch.cat([h, places], dim=1) if self.beside else h + places
+        return h if self.wl_encoder is None or wl is None else h + encoded(self.wl_encoder, wl, "wl")
 
     def edges(self, edge_attr: Tensor | None) -> Tensor | None:
         """As :func:`encoded_edges`."""

@@ -129,7 +129,7 @@ class EmbeddingVirtualNode(nn.Module):
         super().__init__()
         if pool not in ("input", "output"):
             raise ValueError(f"pool: expected 'input' or 'output', got {pool!r}")
-        self.pool, self.residual = pool, residual
+        self.pool, self.residual, self.batch_norm = pool, residual, batch_norm
         self.embedding = nn.Parameter(torch.zeros(channels))
         hidden = 2 * channels if hidden_channels is None else hidden_channels
         self.mlps = nn.ModuleList(
@@ -154,9 +154,14 @@ class EmbeddingVirtualNode(nn.Module):
         """u [G, C] behind layer ``number`` (from 0), whose input was ``before`` and output ``after`` [N, C].
 
         Unchanged behind the last layer.
+
+        Raises:
+            ValueError: In training, if there is a norm over the graphs and one graph alone.
         """
         if number >= len(self.mlps):
             return u
+        if self.training and self.batch_norm and len(u) < 2:
+            raise ValueError("batch_norm: a virtual node's norm is over graphs, and there is one graph: do without")
         pooled = graph_sum(before if self.pool == "input" else after, batch, len(u))
         new = self.dropout(self.mlps[number](pooled + u))
         return u + new if self.residual else new

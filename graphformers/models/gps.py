@@ -31,8 +31,8 @@ class GPS(nn.Module):
         conv: Message passing among neighbours (``gcn`` leaves edge features aside); None for attention alone.
         attention: Among all nodes of a graph; None for message passing alone.
         attention_dropout: Share of softmax weights that are dropped. features: Of a Performer's head.
-        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm: As
-            :class:`~graphformers.layers.encoders.GraphEncoder` has them.
+        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm,
+            wl_colours: As :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
         dropout: In the layers.
@@ -57,10 +57,11 @@ class GPS(nn.Module):
         edge_channels: int | None = None,
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
-        pe_width: int = 0,
+        pe_width: int | None = None,
         pe_encoder: PositionEncoder = "linear",
         pe_signs: bool = True,
         pe_norm: bool = False,
+        wl_colours: int = 0,
         head_channels: Sequence[int] = (),
         readout: Level = "graph",
         pooling: Pooling = "mean",
@@ -74,7 +75,7 @@ class GPS(nn.Module):
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
-            pe_signs=pe_signs, pe_norm=pe_norm,
+            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
         self.layers = nn.ModuleList(
@@ -101,6 +102,7 @@ class GPS(nn.Module):
         *,
         pe: Tensor | None = None,
         eigenvalues: Tensor | None = None,
+        wl: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
         """Predictions [N, out_channels] or [G, out_channels].
@@ -110,6 +112,7 @@ class GPS(nn.Module):
                 at edge_attr.
             edge_index: [2, E].
             pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
+            wl: [N] Weisfeiler-Lehman colours.
             num_graphs: Graphs of the batch, if its last ones may be empty.
 
         Raises:
@@ -118,7 +121,7 @@ class GPS(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         check_sorted(batch)
-        h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)
+        h, e = self.encoder.nodes(x, pe, eigenvalues, batch, wl), self.encoder.edges(edge_attr)
         graph, offsets = adjacency(edge_index, len(h)), starts_of(graph_counts(batch, num_graphs))
         for number, layer in enumerate(self.layers, 1):
             # Nothing reads the last layer's edges.

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from graphformers.encodings.encoders import PositionEncoder, position_encoder
-from graphformers.layers.encoders import blank, check_wanted, edge_encoder, encoded, encoded_edges, node_encoder
+from graphformers.encodings.encoders import PositionEncoder
+from graphformers.layers.encoders import GraphEncoder, blank
 from graphformers.layers.graph_transformer import GraphTransformerLayer
 from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.layers.readout import Level, Readout
@@ -70,14 +70,12 @@ class GraphTransformer(nn.Module):
         if num_layers < 1:
             raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
         self.full = full
-        self.node_encoder = node_encoder(in_channels, node_types, channels)
-        self.edge_encoder = edge_encoder(edge_channels, edge_types, channels)
-        self.pe_encoder = (
-            position_encoder(pe_encoder, pe_channels, channels, flip_signs=pe_signs) if pe_channels else None
-        )
-        self.wl_encoder = nn.Embedding(wl_colours, channels) if wl_colours else None
-        self.in_dropout = nn.Dropout(in_dropout)
-        edges = self.edge_encoder is not None
+        self.encoder = GraphEncoder(
+            channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
+            edge_types=edge_types, pe_channels=pe_channels, pe_encoder=pe_encoder, pe_signs=pe_signs,
+            wl_colours=wl_colours, in_dropout=in_dropout,
+        )  # fmt: skip
+        edges = self.encoder.edge_encoder is not None
         self.layers = nn.ModuleList(
             GraphTransformerLayer(channels, heads, edges=edges, norm=norm, dropout=dropout) for _ in range(num_layers)
         )
@@ -85,8 +83,7 @@ class GraphTransformer(nn.Module):
         self.readout = Readout(channels, (channels // 2, channels // 4), out_channels, level=readout)
 
     def reset_parameters(self) -> None:
-        encoders = (self.node_encoder, self.edge_encoder, self.pe_encoder, self.wl_encoder)
-        reset(*encoders, *self.layers, self.readout)
+        reset(self.encoder, *self.layers, self.readout)
 
     def forward(
         self,
@@ -115,18 +112,12 @@ class GraphTransformer(nn.Module):
                 nodes that are not there.
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
-        h = self.in_dropout(encoded(self.node_encoder, x, "x"))
-        check_wanted(self.pe_encoder, pe, "pe", len(x))
-        check_wanted(self.wl_encoder, wl, "wl", len(x))
-        if self.pe_encoder is not None:
-            h = h + self.pe_encoder(pe, eigenvalues, batch)
-        if self.wl_encoder is not None and wl is not None:
-            h = h + encoded(self.wl_encoder, wl, "wl")
+        h = self.encoder.nodes(x, pe, eigenvalues, batch, wl)
         if self.full:
             edge_index = complete_edges(batch, num_graphs)
             e = self._constant_edges(edge_index.shape[1], h)
         else:
-            e = encoded_edges(self.edge_encoder, edge_attr)
+            e = self.encoder.edges(edge_attr)
         graph = adjacency(edge_index, len(x))
         for number, layer in enumerate(self.layers, 1):
             h, e = layer(h, graph, e, update_edges=number < len(self.layers))
@@ -134,6 +125,5 @@ class GraphTransformer(nn.Module):
 
     def _constant_edges(self, count: int, like: Tensor) -> Tensor | None:
         """Edges of the complete graph carry nothing: type 0, or zeros."""
-        if self.edge_encoder is None:
-            return None
-        return encoded(self.edge_encoder, blank(self.edge_encoder, count, like), "edge_attr")
+        module = self.encoder.edge_encoder
+        return None if module is None else self.encoder.edges(blank(module, count, like))

@@ -25,6 +25,15 @@ from graphformers.ops import Adjacency, adjacency
 from graphformers.ops.batches import Reduction, check_sorted, graph_counts, graphs_of_nodes
 
 Virtual = Literal["none", "augment", "pure", "deepsets", "embedding"]
+SERVES: dict[str, tuple[Virtual, ...]] = {
+    "faithful": ("augment", "pure"),
+    "reduction": ("deepsets",),
+    "virtual_layers": ("deepsets",),
+    "pool": ("embedding",),
+    "virtual_residual": ("embedding",),
+    "virtual_norm": ("embedding",),
+}
+"""The forms of the virtual node that an option is for."""
 
 
 class MPNNVirtualNode(nn.Module):
@@ -45,9 +54,9 @@ class MPNNVirtualNode(nn.Module):
             graph. Otherwise they have embeddings of their own and the node is left out of it. Predictions of nodes are
             those of real nodes in either case; the authors' losses have virtual ones in them, with label 0.
         reduction, virtual_layers: Of ``deepsets``, see :class:`~graphformers.layers.DeepSetsVirtualNode`.
-        pool, virtual_residual: Of ``embedding``, see :class:`~graphformers.layers.EmbeddingVirtualNode`.
-        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm: As
-            :class:`~graphformers.layers.encoders.GraphEncoder` has them.
+        pool, virtual_residual, virtual_norm: Of ``embedding``, see :class:`~graphformers.layers.EmbeddingVirtualNode`.
+        in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm,
+            wl_colours: As :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
         dropout: In the layers.
@@ -69,15 +78,17 @@ class MPNNVirtualNode(nn.Module):
         virtual_layers: int = 1,
         pool: Literal["input", "output"] = "input",
         virtual_residual: bool = False,
+        virtual_norm: bool = True,
         in_channels: int | None = None,
         node_types: int | Sequence[int] | None = None,
         edge_channels: int | None = None,
         edge_types: int | Sequence[int] | None = None,
         pe_channels: int = 0,
-        pe_width: int = 0,
+        pe_width: int | None = None,
         pe_encoder: PositionEncoder = "linear",
         pe_signs: bool = True,
         pe_norm: bool = False,
+        wl_colours: int = 0,
         head_channels: Sequence[int] = (),
         readout: Level = "graph",
         pooling: Pooling = "mean",
@@ -86,6 +97,15 @@ class MPNNVirtualNode(nn.Module):
         super().__init__()
         if virtual not in ("none", "augment", "pure", "deepsets", "embedding"):
             raise ValueError(f"virtual: expected 'none', 'augment', 'pure', 'deepsets' or 'embedding', got {virtual!r}")
+        chosen = {
+            "faithful": faithful, "reduction": reduction != "mean", "virtual_layers": virtual_layers != 1,
+            "pool": pool != "input", "virtual_residual": virtual_residual, "virtual_norm": not virtual_norm,
+        }  # fmt: skip
+        for name, is_chosen in chosen.items():
+            if is_chosen and virtual not in SERVES[name]:
+                raise ValueError(
+                    f"{name}: an option of virtual={' or '.join(SERVES[name])}, but virtual is {virtual!r}"
+                )
         if num_layers < 1:
             raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
         self.virtual, self.faithful = virtual, faithful
@@ -94,7 +114,7 @@ class MPNNVirtualNode(nn.Module):
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
-            pe_signs=pe_signs, pe_norm=pe_norm,
+            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
 
@@ -110,7 +130,9 @@ class MPNNVirtualNode(nn.Module):
         in_graph = virtual in ("augment", "pure") and not faithful
         self.virtual_embedding = VirtualNodeEmbedding(channels, channels if edges else None) if in_graph else None
         self.virtual_node = (
-            EmbeddingVirtualNode(channels, num_layers, pool=pool, residual=virtual_residual, dropout=dropout)
+            EmbeddingVirtualNode(
+                channels, num_layers, pool=pool, residual=virtual_residual, batch_norm=virtual_norm, dropout=dropout
+            )
             if virtual == "embedding"
             else None
         )
@@ -128,6 +150,7 @@ class MPNNVirtualNode(nn.Module):
         *,
         pe: Tensor | None = None,
         eigenvalues: Tensor | None = None,
+        wl: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
         """Predictions [N, out_channels] or [G, out_channels].
@@ -137,6 +160,7 @@ class MPNNVirtualNode(nn.Module):
                 at edge_attr.
             edge_index: [2, E].
             pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
+            wl: [N] Weisfeiler-Lehman colours.
             num_graphs: Graphs of the batch, if its last ones may be empty.
 
         Raises:
@@ -145,13 +169,13 @@ class MPNNVirtualNode(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         if self.virtual in ("augment", "pure"):
-            return self._in_graph(x, edge_index, edge_attr, batch, pe, eigenvalues, num_graphs)
-        h, e = self.encoder.nodes(x, pe, eigenvalues, batch), self.encoder.edges(edge_attr)
+            return self._in_graph(x, edge_index, edge_attr, batch, pe, eigenvalues, wl, num_graphs)
+        h, e = self.encoder.nodes(x, pe, eigenvalues, batch, wl), self.encoder.edges(edge_attr)
         h = self._through_layers(h, adjacency(edge_index, len(h)), e, batch, num_graphs)
         return self.readout(h, batch, num_graphs)
 
     def _in_graph(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, pe: Tensor | None,
-                  eigenvalues: Tensor | None, num_graphs: int) -> Tensor:  # fmt: skip
+                  eigenvalues: Tensor | None, wl: Tensor | None, num_graphs: int) -> Tensor:  # fmt: skip
         """The virtual node among the others."""
         graph = add_virtual_nodes(edge_index, batch, num_graphs, keep_edges=self.virtual == "augment")
         if self.encoder.edge_encoder is None:
@@ -162,9 +186,9 @@ class MPNNVirtualNode(nn.Module):
         if edge_attr is not None and self.virtual == "pure":
             edge_attr = edge_attr[:0]
         if self.virtual_embedding is None:
-            h, e = self._encoded_zeros(x, edge_attr, pe, eigenvalues, graph)
+            h, e = self._encoded_zeros(x, edge_attr, pe, eigenvalues, wl, graph)
         else:
-            h = self.encoder.nodes(x, pe, eigenvalues, batch)
+            h = self.encoder.nodes(x, pe, eigenvalues, batch, wl)
             h, e = self.virtual_embedding(h, self.encoder.edges(edge_attr), graph)
         h = self._through_layers(h, adjacency(graph.edge_index, len(h)), e, graph.batch, num_graphs)
         if self.faithful and self.readout.level == "graph":
@@ -172,15 +196,23 @@ class MPNNVirtualNode(nn.Module):
         return self.readout(h[: graph.num_nodes], batch, num_graphs)
 
     def _encoded_zeros(
-        self, x: Tensor, edge_attr: Tensor | None, pe: Tensor | None, eigenvalues: Tensor | None, graph: VirtualGraph
+        self,
+        x: Tensor,
+        edge_attr: Tensor | None,
+        pe: Tensor | None,
+        eigenvalues: Tensor | None,
+        wl: Tensor | None,
+        graph: VirtualGraph,
     ) -> tuple[Tensor, Tensor | None]:
         count = len(graph.batch) - graph.num_nodes
         x = append_blank(x, self.encoder.node_encoder, count)
         if pe is not None:
             pe = nn.functional.pad(pe, (0, 0, 0, count))
+        if wl is not None:
+            wl = nn.functional.pad(wl, (0, count))
         if edge_attr is not None and self.encoder.edge_encoder is not None:
             edge_attr = append_blank(edge_attr, self.encoder.edge_encoder, 2 * graph.num_nodes)
-        return self.encoder.nodes(x, pe, eigenvalues, graph.batch), self.encoder.edges(edge_attr)
+        return self.encoder.nodes(x, pe, eigenvalues, graph.batch, wl), self.encoder.edges(edge_attr)
 
     def _through_layers(self, h: Tensor, graph: Adjacency, e: Tensor | None, batch: Tensor, num_graphs: int) -> Tensor:
         places: tuple[Tensor, ...] = ()

@@ -65,6 +65,8 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="learns from valid labels"):
         check([result(learnt_from=["train", "valid"])], tmp_path)
     check([result(learnt_from=["train", "valid"], source="ogbl-collab (data)")], tmp_path)
+    with pytest.raises(DataError, match="learns from valid labels"):
+        check([result(learnt_from=["valid"], source="ogbl-collaborators (data)")], tmp_path)
 
 
 def test_runs_of_another_configuration_are_not_taken(tmp_path: Path, capsys) -> None:

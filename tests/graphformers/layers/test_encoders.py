@@ -51,6 +51,19 @@ def test_places_stand_beside_the_nodes() -> None:
     assert encoder.edges(torch.tensor([[1], [3]])).shape == (2, 8)
 
 
+def test_places_and_colours_are_added_to_the_nodes() -> None:
+    encoder = GraphEncoder(8, in_channels=3, pe_channels=5, pe_signs=False, wl_colours=4)
+    x, pe, wl = torch.randn(6, 3), torch.randn(6, 5), torch.tensor([0, 3, 1, 1, 2, 0])
+    h = encoder.node_encoder(x) + encoder.pe_encoder.linear(pe) + encoder.wl_encoder.weight[wl]
+    torch.testing.assert_close(encoder.nodes(x, pe, wl=wl), h)
+
+
+def test_dropout_is_of_the_nodes_own_features() -> None:
+    encoder = GraphEncoder(8, in_channels=3, wl_colours=4, in_dropout=1.0)
+    wl = torch.tensor([0, 3])
+    torch.testing.assert_close(encoder.nodes(torch.randn(2, 3), wl=wl), encoder.wl_encoder.weight[wl])
+
+
 def test_reset_parameters_draws_anew() -> None:
     encoder = GraphEncoder(8, node_types=(3, 2), edge_channels=4, pe_channels=5, pe_width=2, pe_norm=True)
     before = {name: p.detach().clone() for name, p in encoder.named_parameters()}
@@ -64,7 +77,7 @@ def test_reset_parameters_draws_anew() -> None:
     [
         (lambda: SumEmbedding([], 4), "sizes: expected"),
         (lambda: GraphEncoder(8), "in_channels, node_types: expected exactly one"),
-        (lambda: GraphEncoder(8, in_channels=2, pe_channels=3), "pe_channels, pe_width: expected both nil"),
+        (lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=0), "pe_channels, pe_width: expected both nil"),
         (lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_width=8), "or a width from 1 to 7"),
         (lambda: GraphEncoder(8, in_channels=2).nodes(torch.zeros(3, 4), None), r"x: expected 2 features a row"),
         (lambda: GraphEncoder(8, in_channels=2).nodes(torch.zeros(3, 2).long(), None), "x: expected floating-point"),

@@ -126,3 +126,12 @@ def test_what_does_not_fit_is_refused() -> None:
         DeepSetsVirtualNode(4, reduction="median")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pool: expected 'input' or 'output', got 'both'"):
         EmbeddingVirtualNode(4, 2, pool="both")  # type: ignore[arg-type]
+
+
+def test_one_graph_alone_is_no_reason_to_norm() -> None:
+    u, x, batch = torch.zeros(1, 4), torch.randn(3, 4), torch.zeros(3, dtype=torch.int64)
+    node = EmbeddingVirtualNode(4, 2)
+    with pytest.raises(ValueError, match=r"batch_norm: .* there is one graph"):
+        node.renew(0, u, x, x, batch)
+    assert node.eval().renew(0, u, x, x, batch).shape == (1, 4)
+    assert EmbeddingVirtualNode(4, 2, batch_norm=False).renew(0, u, x, x, batch).shape == (1, 4)

@@ -60,7 +60,7 @@ def test_sizes_of_the_long_range_models(virtual: Any) -> None:
 
     The paper says 509k, 506k (with random walks), 476k (GINE) and 508k (GCN, which has no use for bonds).
     """
-    common = {"num_layers": 5, "out_channels": 10, "virtual": virtual, "faithful": True, **MOLECULES}
+    common = {"num_layers": 5, "out_channels": 10, "virtual": virtual, "faithful": virtual != "none", **MOLECULES}
     assert size(MPNNVirtualNode(138, **common)) == 509_368
     assert size(MPNNVirtualNode(138, **common, **RANDOM_WALKS)) == 506_280
     assert size(MPNNVirtualNode(208, conv="gine", **common)) == 475_498
@@ -248,6 +248,12 @@ def test_reset_parameters_draws_anew(virtual: str) -> None:
         (lambda: small("none", conv="gat"), "conv: expected 'gated_gcn', 'gine' or 'gcn', got 'gat'"),
         (lambda: small("none", readout="edge"), "readout: expected 'node' or 'graph', got 'edge'"),
         (lambda: small("none", pooling="max"), "pooling: expected 'mean' or 'sum', got 'max'"),
+        (lambda: small("none", reduction="max"), "reduction: an option of virtual=deepsets, but virtual is 'none'"),
+        (lambda: small("deepsets", faithful=True), "faithful: an option of virtual=augment or pure, but"),
+        (lambda: small("augment", pool="output"), "pool: an option of virtual=embedding"),
+        (lambda: small("pure", virtual_norm=False), "virtual_norm: an option of virtual=embedding"),
+        (lambda: small("deepsets", virtual_residual=True), "virtual_residual: an option of virtual=embedding"),
+        (lambda: small("embedding", virtual_layers=2), "virtual_layers: an option of virtual=deepsets"),
         (lambda: GPS(8, 2, 2, attention="full", in_channels=2), "attention: expected 'softmax', .* got 'full'"),  # type: ignore[arg-type]
     ],
 )
@@ -279,6 +285,20 @@ def test_inputs_that_do_not_fit_are_refused(change: dict[str, Any], message: str
         assert model.eval()(**good).shape == (1, 2)
         with pytest.raises(ValueError, match=message):
             model(**(good | change))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join([form[0].__name__, *map(str, form[1].values())]))
+def test_colours_tell_nodes_apart(form: Any) -> None:
+    """Behind the two nodes may stand virtual ones, which have no colour."""
+    kind, options = form
+    torch.manual_seed(0)
+    model = kind(8, 2, num_layers=2, node_types=3, wl_colours=5, readout="node", **options).eval()
+    x, edges = torch.tensor([0, 0]), torch.tensor([[0, 1], [1, 0]])
+    alike, other = (model(x, edges, wl=torch.tensor(colours)) for colours in ((2, 2), (2, 4)))
+    torch.testing.assert_close(alike[0], alike[1])
+    assert (other[0] - other[1]).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="wl: the model was made for it"):
+        model(x, edges)
 
 
 @pytest.mark.parametrize("faithful", [True, False])
