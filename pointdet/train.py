@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formerdata.kitti import KittiDataset, collate, looks_like_kitti
+from formerdata.kitti import KittiDataset, load_batches, looks_like_kitti
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
 from formerkit.io import FormerkitError
@@ -75,9 +75,9 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         len(train_set), settings.epochs, settings.batch_size * settings.accumulate * fabric.world_size,
         seed=config.seed, start_step=start_step, rank=fabric.global_rank, world_size=fabric.world_size,
     )  # fmt: skip
-    loader = torch.utils.data.DataLoader(
-        train_set, settings.batch_size, sampler=sampler, num_workers=settings.num_workers, collate_fn=collate,
-        pin_memory=fabric.device.type == "cuda", persistent_workers=False,
+    batches = load_batches(
+        train_set, settings.batch_size, sampler=sampler, num_workers=settings.num_workers,
+        pin_memory=fabric.device.type == "cuda",
     )  # fmt: skip
     fabric.print(
         f"{len(train_set)} training and {len(val_set)} validation frames, {sampler.total_steps} steps of "
@@ -92,7 +92,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     source = "KITTI" if is_real else "built-in scenes"
     record = Record(fabric, lion, optimizer, val_set, settings, run, header, source, best)
     fit(
-        fabric, model, optimizer, (batch.to(fabric.device) for batch in loader), settings,
+        fabric, model, optimizer, (batch.to(fabric.device) for batch in batches), settings,
         settings.make_schedule(sampler.total_steps), run,
         Hooks(validate=record.validate, save=record.save),
         seed=config.seed, start_step=start_step, steps_per_epoch=sampler.steps_per_epoch,

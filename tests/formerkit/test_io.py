@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def test_sha256_of_a_known_string(tmp_path: Path) -> None:
 def test_data_error_names_file_line_field_and_expectation() -> None:
     error = DataError("a/b.txt", "not a number: 'x'", line=3, field="alpha", expected="a float")
     assert str(error) == "a/b.txt, line 3, field 'alpha': not a number: 'x'; expected a float"
+
+
+def test_a_data_error_survives_the_way_between_processes() -> None:
+    error = DataError("a/b.bin", "ends inside a point", byte=32, expected="a multiple of 16 bytes")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is DataError
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
 
 
 def test_a_missing_extra_is_named() -> None:
