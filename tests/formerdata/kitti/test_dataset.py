@@ -239,6 +239,12 @@ def test_a_broken_label_is_found_before_training_begins(root: Path) -> None:
         KittiDataset(root, "train")
 
 
+def test_results_in_the_place_of_labels_are_refused(root: Path) -> None:
+    Layout(root).label("000002").write_text(CAR + " 0.9\n")
+    with pytest.raises(DataError, match=r"000002\.txt, line 1: 16 columns: these are results; expected 15 columns"):
+        KittiDataset(root, "train")
+
+
 def test_a_frame_without_a_label_file_has_no_labels(root: Path) -> None:
     Layout(root).label("000001").unlink()
     assert KittiDataset(root, "train")[1].info.objects is None
