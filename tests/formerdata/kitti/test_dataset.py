@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import fields
 from pathlib import Path
 
@@ -213,6 +214,15 @@ def test_a_damaged_index_is_built_anew(root: Path) -> None:
         path.write_bytes(damaged)
         KittiDataset(root, "train")
         assert path.read_bytes() == whole
+
+
+def test_a_folder_that_takes_no_cache_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("formerkit.io.atomic.tempfile.mkstemp", read_only)
+    with pytest.raises(DataError, match=r"Read-only file system.*set data\.cache_dir"):
+        KittiDataset(root, "train")
 
 
 def test_an_indexed_frame_is_the_frame_of_the_files() -> None:
