@@ -388,10 +388,11 @@ class LION(nn.Module):
         stages = len(backbone.windows)
         if depth % 2**stages:
             raise ValueError(f"voxel_size and point_cloud_range: {depth} voxels in height do not halve {stages} times")
-        if not encoder_channels or min(encoder_channels) < 2 or encoder_channels[-1] != backbone.channels:
+        if not encoder_channels or min(encoder_channels) < 2:
+            raise ValueError(f"encoder_channels: expected widths from 2 on, got {tuple(encoder_channels)}")
+        if encoder_channels[-1] != backbone.channels:
             raise ValueError(
-                f"encoder_channels: expected widths of which the last is backbone.channels, {backbone.channels}, "
-                f"got {tuple(encoder_channels)}"
+                f"encoder_channels ends with {encoder_channels[-1]}, expected backbone.channels = {backbone.channels}"
             )
         self.voxel_encoder = DynamicVoxelEncoder(point_features, tuple(encoder_channels), self.voxel_size, (x0, y0, z0))
         depth_out = depth // 2**stages
