@@ -10,7 +10,7 @@ import pytest
 import yaml
 from formerdata.kitti import Layout, read_objects
 
-from formerkit.training.checkpoint import checkpoints
+from formerkit.training.checkpoint import checkpoints, save_checkpoint
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
 from pointdet.settings import DataSettings
@@ -130,7 +130,7 @@ def test_errors_are_one_line_and_an_exit_code(arguments: list[str], message: str
         (["--data.augmentations.sampling.counts.Caar", "3"], "sampling.counts: unknown class 'Caar'"),
         (["--model.voxel_size", "[0, 0, 0]"], "model: voxel_size: expected lengths above 0"),
         (["--model.voxel_size", "[0.5, 0.5, 0.5]"], "axis x has 76.8000 voxels, expected a whole number"),
-        (["--model.encoder_channels", "[]"], "model: encoder_channels: expected"),
+        (["--model.encoder_channels", "[]"], "model: encoder_channels: expected widths from 2 on"),
         (["--model.point_features", "3"], "model.point_features: KITTI's points have 4, got 3"),
         (["--model.backbone.group_sizes", "[0]"], "backbone.group_sizes: expected numbers from 1 on"),
         (["--model.backbone.generation", "3"], "backbone.generation: expected a share"),
@@ -191,6 +191,32 @@ def test_predicting_from_damaged_or_absent_checkpoints(trained: Path, tmp_path: 
     (tmp_path / "checkpoints").mkdir()
     assert predict_main([str(tmp_path), str(scan)]) == 1
     assert "no whole checkpoint" in capsys.readouterr().err
+
+
+def test_a_scan_of_a_kitti_folder_needs_its_calibration(trained: Path, tmp_path: Path, capsys) -> None:
+    """A made-up camera in its place would give results that fit no label."""
+    layout = Layout(small_kitti(tmp_path))
+    layout.calibration("000001").unlink()
+    arguments = [str(trained / "run"), str(layout.scan("000001")), "--output", str(tmp_path / "out")]
+    assert predict_main(arguments) == 1
+    assert "calib/000001.txt: the calibration of frame 000001 is absent" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_scans_of_one_name_do_not_overwrite_each_other(trained: Path, tmp_path: Path, capsys) -> None:
+    for name in ("cloud", "other"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((5, 3)))
+    (tmp_path / "cloud.bin").write_bytes(bytes(16))
+    assert predict_main([str(trained / "run"), str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    assert "would take the place of cloud." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("config", [{}, {"data": {"name": "CSL"}, "model": {}}])
+def test_a_checkpoint_of_something_else_is_named(trained: Path, tmp_path: Path, config: dict, capsys) -> None:
+    path = save_checkpoint(tmp_path, 1, {}, None, {"config": config})
+    assert predict_main([str(path), str(tmp_path)]) == 1
+    assert f"{path}: not a checkpoint of a detector" in capsys.readouterr().err
 
 
 def test_an_absent_device_is_named(trained: Path, tmp_path: Path, capsys) -> None:
