@@ -57,7 +57,8 @@ class Record:
         """Write the checkpoint of ``step``.
 
         Raises:
-            CheckpointError: If a weight is not finite, or nothing can be written; older checkpoints stay.
+            CheckpointError: If a weight is not finite; older checkpoints stay.
+            OSError: If the disk is full; likewise.
         """
         if self.run is None:
             return
