@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from formerdata.kitti import Objects, read_objects, read_split
+from formerdata.kitti import Objects, read_labels, read_objects, read_split
 from formerdata.kitti.objects import empty_objects
 
 from formerkit.io import DataError, FormerkitError, atomic_write
@@ -52,7 +52,7 @@ def score_folders(
     _refuse_missing(labels, frames, "label")
     if not missing_as_empty:
         _refuse_missing(results, frames, "result", " (--missing-as-empty counts them as frames without detections)")
-    truth = [_labels(labels / f"{frame}.txt") for frame in frames]
+    truth = [read_labels(labels / f"{frame}.txt") for frame in frames]
     return evaluate(truth, [_results(results / f"{frame}.txt") for frame in frames], classes)
 
 
@@ -61,13 +61,6 @@ def _refuse_missing(folder: Path, frames: Sequence[str], what: str, hint: str = 
     if missing:
         some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise DataError(folder, f"{len(missing)} of {len(frames)} {what} files are absent: {some}{hint}")
-
-
-def _labels(path: Path) -> Objects:
-    objects = read_objects(path)
-    if len(objects) and objects.scores is not None:
-        raise DataError(path, "16 columns: these are results", line=1, expected="15 columns, without a score")
-    return objects
 
 
 def _results(path: Path) -> Objects:

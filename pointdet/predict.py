@@ -7,8 +7,10 @@ size and labels along; any other scan is taken as it is, and its results then ca
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,12 @@ def load_detector(checkpoint: str | Path) -> Any:
             raise CheckpointError(f"{path}: no whole checkpoint in its folder checkpoints")
         path = found
     loaded = load_checkpoint(path)
-    model = model_from_config(loaded.state["config"])
-    model.load_state_dict(loaded.model)
+    try:
+        model = model_from_config(loaded.state["config"])
+        model.load_state_dict(loaded.model)
+    except (KeyError, TypeError, ValueError, ArgumentError, RuntimeError) as error:
+        why = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: not a checkpoint of a detector of this version ({why[:300]})") from error
     return model.eval()
 
 
@@ -56,6 +62,9 @@ def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[Samp
     scans = sorted(p for p in source.iterdir() if p.suffix in SUFFIXES) if source.is_dir() else [source]
     if not scans:
         raise DataError(source, "no scans", expected=f"files {', '.join(SUFFIXES)}")
+    for before, after in pairwise(sorted(scans, key=lambda path: path.stem)):
+        if before.stem == after.stem:
+            raise DataError(after, f"would take the place of {before.name}'s results", expected="one scan of a name")
     for path in scans:
         sample = _kitti_sample(path) or _bare_sample(path)
         x0, y0, _, x1, y1, _ = point_cloud_range
@@ -70,7 +79,7 @@ def _kitti_sample(path: Path) -> Sample | None:
     if path.suffix != ".bin" or path.parent.name != "velodyne":
         return None
     layout = Layout(path.parents[2], path.parents[1].name)
-    if not layout.calibration(path.stem).is_file():
+    if not layout.calibration(path.stem).parent.is_dir():
         return None
     return sample_from_frame(read_frame(layout, path.stem), ())
 

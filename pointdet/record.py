@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from formerdata.kitti import KittiDataset, collate
-from torch.utils.data import DataLoader
+from formerdata.kitti import KittiDataset, collate, load_batches
 
 import formerkit
 from formerkit.training.checkpoint import finite_weights, save_checkpoint
@@ -58,7 +57,8 @@ class Record:
         """Write the checkpoint of ``step``.
 
         Raises:
-            CheckpointError: If a weight is not finite, or nothing can be written; older checkpoints stay.
+            CheckpointError: If a weight is not finite; older checkpoints stay.
+            OSError: If the disk is full; likewise.
         """
         if self.run is None:
             return
@@ -89,10 +89,9 @@ class Record:
             save_checkpoint(self._checkpoints(self.run), step, weights, None, state, kind="best", keep=1)
 
     def _score(self, results: Path) -> KittiResult:
-        workers = self.settings.num_workers
-        loader = DataLoader(self.val_set, self.settings.batch_size, num_workers=workers, collate_fn=collate)
+        batches = load_batches(self.val_set, self.settings.batch_size, num_workers=self.settings.num_workers)
         with self.fabric.autocast():
-            return score(self.model, loader, self.model.class_names, results, self.fabric.device)
+            return score(self.model, batches, self.model.class_names, results, self.fabric.device)
 
     def _draw(self, run: Run, step: int, result: KittiResult) -> None:
         """Some frames, the same ones each time and spread over the split; and the curves so far."""

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from formerdata.kitti.augment import Augmentations
 
+from formerkit.io import ConfigError
 from formerkit.training.settings import OneCycleTraining
+from pointdet.metrics.kitti_rules import CLASS_RULES
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from pointdet.models.lion import LION
+
+
+POINT_FEATURES = 4
+"""x, y, z and reflectance."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,19 @@ class DataSettings:
     builtin_train: int = 600
     builtin_val: int = 100
 
+    def __post_init__(self) -> None:
+        """Raise :class:`~formerkit.io.ConfigError` for what no training can use."""
+        names = self.class_names
+        if unknown := [name for name in names if name not in CLASS_RULES]:
+            raise ConfigError(
+                f"data.class_names: no rules to score {', '.join(unknown)}; have {', '.join(CLASS_RULES)}"
+            )
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"data.class_names: expected each class once, got {', '.join(names) or 'none'}")
+        for name in ("builtin_train", "builtin_val"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.{name}: expected at least 1, got {getattr(self, name)}")
+
 
 def build(parser: ArgumentParser) -> None:
     """The program's options: names and defaults of the classes' own arguments."""
@@ -57,7 +76,11 @@ def build(parser: ArgumentParser) -> None:
 
 
 def instantiate(config: Namespace) -> tuple[DataSettings, OneCycleTraining, dict[str, Any]]:
-    """Settings of data and training from the parsed configuration, and the model's arguments."""
+    """Settings of data and training from the parsed configuration, and the model's arguments.
+
+    Raises:
+        ConfigError: On values that cannot be.
+    """
     from jsonargparse import ArgumentParser
 
     from pointdet.models.lion import LION
@@ -69,8 +92,27 @@ def instantiate(config: Namespace) -> tuple[DataSettings, OneCycleTraining, dict
     wanted = config.clone()
     for key in ("seed", "output", "resume", "config"):
         wanted.pop(key, None)
-    made = parser.instantiate(wanted)
+    try:
+        made = parser.instantiate(wanted)
+    except ValueError as error:
+        raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from error
     return made.data, made.training.resolved(), vars(made.model)
+
+
+def make_model(data: DataSettings, arguments: dict[str, Any]) -> LION:
+    """The model for the classes and the range of the data.
+
+    Raises:
+        ConfigError: If it cannot be made of these arguments.
+    """
+    from pointdet.models.lion import LION
+
+    if (features := arguments.get("point_features", POINT_FEATURES)) != POINT_FEATURES:
+        raise ConfigError(f"model.point_features: KITTI's points have {POINT_FEATURES}, got {features}")
+    try:
+        return LION(class_names=data.class_names, point_cloud_range=data.point_cloud_range, **arguments)
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
 
 
 def model_from_config(config: dict[str, Any]) -> LION:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formerdata.kitti import KittiDataset, collate, looks_like_kitti
+from formerdata.kitti import KittiDataset, load_batches, looks_like_kitti
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import FormerkitError
+from formerkit.io import ConfigError, DataError, FormerkitError
 from formerkit.memory import keep_freed_memory
-from pointdet.settings import DataSettings, build, instantiate
+from pointdet.settings import DataSettings, build, instantiate, make_model
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -53,7 +53,6 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     from formerkit.training.resume import found_checkpoint, plain, restore
     from formerkit.training.run import Run, environment
     from formerkit.training.sampler import RunSampler
-    from pointdet.models.lion import LION
     from pointdet.record import Record
 
     data, settings, model_arguments = instantiate(config)
@@ -61,7 +60,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     is_real = looks_like_kitti(data.root)
     fabric.print(f"training on KITTI at {data.root}" if is_real else _announcement(data, builtin))
     torch.manual_seed(torch_seed(config.seed, "weights"))
-    lion = LION(class_names=data.class_names, point_cloud_range=data.point_cloud_range, **model_arguments)
+    lion = make_model(data, model_arguments)
     model, optimizer = fabric.setup(lion, adam(lion, weight_decay=settings.weight_decay))
     checkpoint = found_checkpoint(config.output, config.resume)
     start_step, best = 0, float("-inf")
@@ -71,13 +70,19 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
     with fabric.rank_zero_first():  # the others find scenes and caches ready
         train_set, val_set = _datasets(data if is_real else _with_builtin_scenes(data, config.seed), config.seed)
+    samples = settings.batch_size * settings.accumulate * fabric.world_size
+    if len(train_set) < samples:
+        raise ConfigError(
+            f"training.batch_size: {len(train_set)} training frames do not fill one step of {samples} samples; "
+            "lower it or training.accumulate"
+        )
     sampler = RunSampler(
-        len(train_set), settings.epochs, settings.batch_size * settings.accumulate * fabric.world_size,
+        len(train_set), settings.epochs, samples,
         seed=config.seed, start_step=start_step, rank=fabric.global_rank, world_size=fabric.world_size,
     )  # fmt: skip
-    loader = torch.utils.data.DataLoader(
-        train_set, settings.batch_size, sampler=sampler, num_workers=settings.num_workers, collate_fn=collate,
-        pin_memory=fabric.device.type == "cuda", persistent_workers=False,
+    batches = load_batches(
+        train_set, settings.batch_size, sampler=sampler, num_workers=settings.num_workers,
+        pin_memory=fabric.device.type == "cuda",
     )  # fmt: skip
     fabric.print(
         f"{len(train_set)} training and {len(val_set)} validation frames, {sampler.total_steps} steps of "
@@ -92,7 +97,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     source = "KITTI" if is_real else "built-in scenes"
     record = Record(fabric, lion, optimizer, val_set, settings, run, header, source, best)
     fit(
-        fabric, model, optimizer, (batch.to(fabric.device) for batch in loader), settings,
+        fabric, model, optimizer, (batch.to(fabric.device) for batch in batches), settings,
         settings.make_schedule(sampler.total_steps), run,
         Hooks(validate=record.validate, save=record.save),
         seed=config.seed, start_step=start_step, steps_per_epoch=sampler.steps_per_epoch,
@@ -125,7 +130,22 @@ def _datasets(data: DataSettings, seed: int) -> tuple[KittiDataset, KittiDataset
         "allow_missing_frames": data.allow_missing_frames,
     }
     training = KittiDataset(data.root, data.train_split, augmentations=data.augmentations, **common)
-    return training, KittiDataset(data.root, data.val_split, augmentations=None, **common)
+    validation = KittiDataset(data.root, data.val_split, augmentations=None, **common)
+    for dataset in (training, validation):
+        _demand_labels(dataset)
+    return training, validation
+
+
+def _demand_labels(dataset: KittiDataset) -> None:
+    """A frame without a label file is not one without objects: it would teach that there are none, or not be scored."""
+    absent = [frame for frame, labelled in zip(dataset.frame_ids, dataset.index.labelled, strict=True) if not labelled]
+    if absent:
+        some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        raise DataError(
+            dataset.layout.label(absent[0]).parent,
+            f"{len(absent)} of {len(dataset)} label files are absent ({some})",
+            expected="one for each frame, empty where there are no objects",
+        )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from formerdata.kitti import (
     image_shape,
     looks_like_kitti,
     read_calibration,
-    read_objects,
+    read_labels,
     read_plane,
     read_scan,
     read_split,
@@ -124,14 +124,14 @@ def _check_frame(layout: Layout, frame: str) -> tuple[list[int], list[str], list
 
     def attempt(function: Callable, path: Path):  # type: ignore[no-untyped-def]
         try:
-            return function(path) if path.is_file() else None
+            return function(path) if os.path.lexists(path) else None  # a link to nothing is not absent but broken
         except (DataError, UnicodeDecodeError, OSError) as error:
             problems.append(str(error))
             return None
 
     points = attempt(read_scan, layout.scan(frame))
     calibration = attempt(read_calibration, layout.calibration(frame))
-    objects: Objects | None = attempt(read_objects, layout.label(frame))
+    objects: Objects | None = attempt(read_labels, layout.label(frame))
     attempt(read_plane, layout.plane(frame))
     attempt(image_shape, layout.image(frame))
     if points is not None and len(points) == 0:
@@ -171,8 +171,9 @@ def report(parts: Iterable[Part]) -> str:
         if part.points:
             low, middle, high = min(part.points), int(np.median(part.points)), max(part.points)
             lines.append(f"  points   {low:,} to {high:,} a scan, median {middle:,}")
-        if part.objects:
-            lines.append("  objects  " + ", ".join(f"{name} {count}" for name, count in part.objects.most_common()))
+        if part.files.get("label_2"):
+            counts = ", ".join(f"{name} {count}" for name, count in part.objects.most_common())
+            lines.append(f"  objects  {counts or 'none'}")
         if part.without_points:
             some = ", ".join(f"{name} {count}" for name, count in part.without_points.most_common())
             lines.append(f"  without a point inside: {some}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
+from typing import Any
 
 
 class FormerkitError(Exception):
@@ -41,6 +43,11 @@ class DataError(FormerkitError, ValueError):
         if field is not None:
             where += f", field '{field}'"
         super().__init__(f"{where}: {problem}" + (f"; expected {expected}" if expected else ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled as its class and message: on the way out of a worker process it could not be rebuilt.
+        place = {"field": self.field, "line": self.line, "byte": self.byte, "expected": self.expected}
+        return partial(type(self), self.path, self.problem, **place), ()  # type: ignore[arg-type]
 
 
 class CheckpointError(FormerkitError):

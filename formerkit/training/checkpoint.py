@@ -131,10 +131,15 @@ def _contents(model: dict[str, Tensor], optimizer: dict[str, Any] | None, state:
 def _write_files(folder: Path, files: dict[str, bytes]) -> None:
     # Written by Python and not by safetensors, whose errors (a full disk, for one) are no OSError.
     for name, content in files.items():
-        with open(folder / name, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(folder / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.filename is None:
+                error.filename = str(folder / name)  # a full disk names no file
+            raise
     sync_folder(folder)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from formerkit.io import ConfigError
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -11,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def make_fabric(settings: TrainingSettings) -> Fabric:
-    """Devices, precision and strategy of a run, processes launched."""
+    """Devices, precision and strategy of a run, processes launched.
+
+    Raises:
+        ConfigError: If this machine has no such device, or Fabric knows no such name.
+    """
     import torch
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import MixedPrecision
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     class Mixed(MixedPrecision):
         """Autocast, batches left alone: Fabric would rebuild them field by field, and ours are frozen."""
@@ -26,12 +33,16 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     precision: dict[str, Any] = {"precision": settings.precision}
     if settings.precision.endswith("-mixed"):
         precision = {"plugins": [Mixed(settings.precision, device="cuda" if on_gpu else "cpu")]}  # type: ignore[arg-type]
-    fabric = Fabric(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
-        **precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            **precision,
+        )
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        asked = ", ".join(f"{name} {getattr(settings, name)}" for name in ("accelerator", "devices", "strategy"))
+        raise ConfigError(f"training: {asked}: {' '.join(str(error).split())}") from error
     fabric.launch()
     return fabric

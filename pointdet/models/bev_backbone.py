@@ -34,6 +34,9 @@ class BEVSettings:
         lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"bev: expected lists of one length, got {lengths}")
+        for name in ("strides", "up_strides", "channels", "up_channels"):
+            if not getattr(self, name) or min(getattr(self, name)) < 1:
+                raise ValueError(f"bev.{name}: expected numbers from 1 on, got {getattr(self, name)}")
         scales, total = set(), 1
         for stride, up in zip(self.strides, self.up_strides, strict=True):
             total *= stride

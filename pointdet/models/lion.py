@@ -334,6 +334,19 @@ class BackboneSettings:
     drop_path: float = 0.2
     recompute: bool = False
 
+    def __post_init__(self) -> None:
+        sizes = {
+            "channels": (self.channels,), "group_sizes": self.group_sizes, "out_group_size": (self.out_group_size,),
+            "windows": [side for window in self.windows for side in window], "out_window": self.out_window,
+        }  # fmt: skip
+        for name, values in sizes.items():
+            if not values or min(values) < 1:
+                raise ValueError(f"backbone.{name}: expected numbers from 1 on, got {getattr(self, name)}")
+        if not 0 <= self.generation <= 1:
+            raise ValueError(f"backbone.generation: expected a share, 0 to 1, got {self.generation}")
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"backbone.drop_path: expected a share below 1, got {self.drop_path}")
+
 
 class LION(nn.Module):
     """The detector.
@@ -375,6 +388,8 @@ class LION(nn.Module):
         stages = len(backbone.windows)
         if depth % 2**stages:
             raise ValueError(f"voxel_size and point_cloud_range: {depth} voxels in height do not halve {stages} times")
+        if not encoder_channels or min(encoder_channels) < 2:
+            raise ValueError(f"encoder_channels: expected widths from 2 on, got {tuple(encoder_channels)}")
         if encoder_channels[-1] != backbone.channels:
             raise ValueError(
                 f"encoder_channels ends with {encoder_channels[-1]}, expected backbone.channels = {backbone.channels}"

@@ -34,10 +34,12 @@ def grid_shape(
     """(X, Y, Z) voxels in the range.
 
     Raises:
-        ValueError: If the range is not a whole number of voxels.
+        ValueError: If the range is not a whole number of voxels, or a voxel has no size.
     """
     shape = []
     for axis in range(3):
+        if not voxel_size[axis] > 0:
+            raise ValueError(f"voxel_size: expected lengths above 0, got {voxel_size}")
         cells = (point_cloud_range[axis + 3] - point_cloud_range[axis]) / voxel_size[axis]
         if round(cells) < 1 or abs(cells - round(cells)) > 1e-3:
             raise ValueError(

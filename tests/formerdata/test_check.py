@@ -30,6 +30,16 @@ def break_label(root: Path) -> None:
     (root / "training" / "label_2" / "000002.txt").write_text(CAR.replace("Car", "Ufo"))
 
 
+def results_for_labels(root: Path) -> None:
+    (root / "training" / "label_2" / "000002.txt").write_text(CAR + " 0.9\n")
+
+
+def link_to_nothing(root: Path) -> None:
+    path = root / "training" / "velodyne" / "000001.bin"
+    path.unlink()
+    path.symlink_to(root / "nowhere.bin")
+
+
 def break_calibration(root: Path) -> None:
     (root / "training" / "calib" / "000003.txt").unlink()
 
@@ -43,6 +53,8 @@ def break_split(root: Path) -> None:
     [
         (break_scan, "000001.bin, byte"),
         (break_label, "000002.txt, line 1, field 'type': unknown class 'Ufo'"),
+        (results_for_labels, "000002.txt, line 1: 16 columns: these are results"),
+        (link_to_nothing, "No such file or directory: '"),
         (break_calibration, "training/calib: 1 of 4 files are absent (000003)"),
         (break_split, "ImageSets/train.txt: 1 of 2 listed frames have a scan"),
     ],
@@ -53,6 +65,13 @@ def test_what_is_broken_is_named(tmp_path: Path, capsys, damage, message: str) -
     out = capsys.readouterr().out
     assert message in out
     assert "1 problems" in out
+
+
+def test_a_folder_without_a_labelled_object_says_so(tmp_path: Path, capsys) -> None:
+    for path in (small_kitti(tmp_path) / "training" / "label_2").iterdir():
+        path.write_text("")
+    main([str(tmp_path)])
+    assert "objects  none" in capsys.readouterr().out
 
 
 def test_another_folder_is_refused(tmp_path: Path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_atomic_write_keeps_old_content_when_the_body_fails(tmp_path: Path) -> N
             file.write(b"half of the new")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file\.bin'"):
         fail()
     assert target.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
@@ -40,6 +41,14 @@ def test_sha256_of_a_known_string(tmp_path: Path) -> None:
 def test_data_error_names_file_line_field_and_expectation() -> None:
     error = DataError("a/b.txt", "not a number: 'x'", line=3, field="alpha", expected="a float")
     assert str(error) == "a/b.txt, line 3, field 'alpha': not a number: 'x'; expected a float"
+
+
+def test_a_data_error_survives_the_way_between_processes() -> None:
+    error = DataError("a/b.bin", "ends inside a point", byte=32, expected="a multiple of 16 bytes")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is DataError
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
 
 
 def test_a_missing_extra_is_named() -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from formerdata.kitti import Layout, read_objects
 
-from formerkit.training.checkpoint import checkpoints
+from formerkit.training.checkpoint import checkpoints, save_checkpoint
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
 from pointdet.settings import DataSettings
 from pointdet.train import _with_builtin_scenes
 from pointdet.train import main as train_main
+from tests.formerdata.kitti.layouts import small_kitti, write_split
 
 CONFIG = """
 output: {root}/run
@@ -115,6 +117,73 @@ def test_errors_are_one_line_and_an_exit_code(arguments: list[str], message: str
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.class_names", '["Car","Bus"]'], "data.class_names: no rules to score Bus"),
+        (["--data.class_names", '["Van"]'], "model: anchors: none for Van"),
+        (["--data.class_names", '["Car","Car"]'], "data.class_names: expected each class once"),
+        (["--data.builtin_val", "0"], "data.builtin_val: expected at least 1"),
+        (["--data.augmentations.flip.probability", "2"], "flip.probability: expected 0 to 1, got 2"),
+        (["--data.augmentations.scaling.min", "2"], "scaling: expected 0 < min <= max"),
+        (["--data.augmentations.rotation.max_angle=-1"], "rotation.max_angle: expected"),
+        (["--data.augmentations.sampling.counts.Caar", "3"], "sampling.counts: unknown class 'Caar'"),
+        (["--model.voxel_size", "[0, 0, 0]"], "model: voxel_size: expected lengths above 0"),
+        (["--model.voxel_size", "[0.5, 0.5, 0.5]"], "axis x has 76.8000 voxels, expected a whole number"),
+        (["--model.encoder_channels", "[]"], "model: encoder_channels: expected widths from 2 on"),
+        (["--model.point_features", "3"], "model.point_features: KITTI's points have 4, got 3"),
+        (["--model.backbone.group_sizes", "[0]"], "backbone.group_sizes: expected numbers from 1 on"),
+        (["--model.backbone.generation", "3"], "backbone.generation: expected a share"),
+        (["--model.backbone.drop_path", "1"], "backbone.drop_path: expected a share below 1"),
+        (["--model.bev.strides", "[0, 2]"], "bev.strides: expected numbers from 1 on"),
+        (["--training.accelerator", "banana"], "training: accelerator banana, "),
+        (["--training.devices", "0"], "training: accelerator cpu, devices 0, "),
+        (["--training.batch_size", "100"], "training.batch_size: 4 training frames do not fill one step of 100"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(trained: Path, arguments: list[str], message: str, capsys) -> None:
+    command = [str(trained / "config.yaml"), "--output", str(trained / "refused"), *arguments]
+    assert train_main(command) == 1
+    assert message in capsys.readouterr().err
+    assert not (trained / "refused").exists()
+
+
+def on_kitti(trained: Path, root: Path, *arguments: str) -> list[str]:
+    """The command that trains the small model on ``root``."""
+    written = yaml.safe_load((trained / "config.yaml").read_text())
+    small = written.pop("builtin")
+    written["data"] = {"root": str(root), "point_cloud_range": small["data"]["point_cloud_range"]}
+    written |= {"output": str(root / "run"), "model": small["model"]}
+    written["training"] |= small["training"]
+    (root / "config.yaml").write_text(yaml.safe_dump(written))
+    return [str(root / "config.yaml"), *arguments]
+
+
+@pytest.mark.parametrize("frame", ["000001", "000003"])
+def test_a_frame_without_labels_is_refused_before_training(trained: Path, tmp_path: Path, frame: str, capsys) -> None:
+    """As background it would teach that there is nothing to find; in validation it has no score."""
+    label = Layout(small_kitti(tmp_path)).label(frame)
+    write_split(tmp_path, "train", ["000000", "000001", "000002"])
+    label.unlink()
+    assert train_main(on_kitti(trained, tmp_path)) == 1
+    assert f"label_2: 1 of {3 if frame == '000001' else 1} label files are absent ({frame})" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    label.write_text("")
+    assert train_main(on_kitti(trained, tmp_path)) == 0
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_scan_is_named_and_costs_no_steps(trained: Path, tmp_path: Path, workers: int, capsys) -> None:
+    scan = Layout(small_kitti(tmp_path)).scan("000003")
+    write_split(tmp_path, "train", ["000000", "000001", "000002"])
+    scan.write_bytes(scan.read_bytes()[:-5])
+    assert train_main(on_kitti(trained, tmp_path, "--training.num_workers", str(workers))) == 1
+    error = capsys.readouterr().err
+    assert f"error: {scan}, byte " in error
+    assert "Traceback" not in error
+    assert [path.name for path in checkpoints(tmp_path / "run" / "checkpoints")] == ["step_00000001"]
+
+
 def test_predicting_from_damaged_or_absent_checkpoints(trained: Path, tmp_path: Path, capsys) -> None:
     scan = next((trained / SCENES / "training" / "velodyne").glob("*.bin"))
     assert predict_main([str(tmp_path), str(scan)]) == 1
@@ -122,6 +191,32 @@ def test_predicting_from_damaged_or_absent_checkpoints(trained: Path, tmp_path: 
     (tmp_path / "checkpoints").mkdir()
     assert predict_main([str(tmp_path), str(scan)]) == 1
     assert "no whole checkpoint" in capsys.readouterr().err
+
+
+def test_a_scan_of_a_kitti_folder_needs_its_calibration(trained: Path, tmp_path: Path, capsys) -> None:
+    """A made-up camera in its place would give results that fit no label."""
+    layout = Layout(small_kitti(tmp_path))
+    layout.calibration("000001").unlink()
+    arguments = [str(trained / "run"), str(layout.scan("000001")), "--output", str(tmp_path / "out")]
+    assert predict_main(arguments) == 1
+    assert "calib/000001.txt: the calibration of frame 000001 is absent" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_scans_of_one_name_do_not_overwrite_each_other(trained: Path, tmp_path: Path, capsys) -> None:
+    for name in ("cloud", "other"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((5, 3)))
+    (tmp_path / "cloud.bin").write_bytes(bytes(16))
+    assert predict_main([str(trained / "run"), str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    assert "would take the place of cloud." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("config", [{}, {"data": {"name": "CSL"}, "model": {}}])
+def test_a_checkpoint_of_something_else_is_named(trained: Path, tmp_path: Path, config: dict, capsys) -> None:
+    path = save_checkpoint(tmp_path, 1, {}, None, {"config": config})
+    assert predict_main([str(path), str(tmp_path)]) == 1
+    assert f"{path}: not a checkpoint of a detector" in capsys.readouterr().err
 
 
 def test_an_absent_device_is_named(trained: Path, tmp_path: Path, capsys) -> None:

@@ -14,7 +14,16 @@ from formerdata.kitti.conversion import boxes_from_objects, image_boxes, objects
 from formerdata.kitti.dataset import KittiDataset
 from formerdata.kitti.files import Layout, image_shape, looks_like_kitti, read_plane, read_scan, read_split
 from formerdata.kitti.frame import Frame, FrameInfo, in_field_of_view, read_frame
-from formerdata.kitti.objects import CLASS_NAMES, Objects, format_objects, parse_objects, read_objects, write_objects
+from formerdata.kitti.loader import load_batches
+from formerdata.kitti.objects import (
+    CLASS_NAMES,
+    Objects,
+    format_objects,
+    parse_objects,
+    read_labels,
+    read_objects,
+    write_objects,
+)
 
 __all__ = [
     "CLASS_NAMES",
@@ -37,11 +46,13 @@ __all__ = [
     "image_boxes",
     "image_shape",
     "in_field_of_view",
+    "load_batches",
     "looks_like_kitti",
     "objects_from_boxes",
     "parse_objects",
     "read_calibration",
     "read_frame",
+    "read_labels",
     "read_objects",
     "read_plane",
     "read_scan",

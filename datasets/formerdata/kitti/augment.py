@@ -16,6 +16,7 @@ from formerdata.boxes import bev_collides, limit_period, points_in_any_box
 from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.database import ObjectDatabase
 from formerdata.kitti.frame import FrameInfo
+from formerdata.kitti.objects import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class GroundTruthSampling:
     counts: Mapping[str, int] = field(default_factory=lambda: {"Car": 15, "Pedestrian": 10, "Cyclist": 10})
     min_points: int = 5
     use_road_plane: bool = True
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.counts if name not in CLASS_NAMES]:
+            raise ValueError(f"sampling.counts: unknown class {unknown[0]!r}; expected {', '.join(CLASS_NAMES[:-1])}")
+        if self.min_points < 0 or min(self.counts.values(), default=0) < 0:
+            raise ValueError(f"sampling: expected numbers from 0 on, got {dict(self.counts)}, {self.min_points} points")
 
     def __call__(
         self, sample: Sample, database: ObjectDatabase, class_names: tuple[str, ...], generator: np.random.Generator
@@ -105,6 +112,10 @@ class RandomFlip:
 
     probability: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"flip.probability: expected 0 to 1, got {self.probability}")
+
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         if generator.random() >= self.probability:
             return sample
@@ -123,6 +134,10 @@ class GlobalRotation:
     """
 
     max_angle: float = math.pi / 4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_angle < math.inf:
+            raise ValueError(f"rotation.max_angle: expected an angle from 0 on, rad, got {self.max_angle}")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         angle = generator.uniform(-self.max_angle, self.max_angle)
@@ -145,6 +160,10 @@ class GlobalScaling:
 
     min: float = 0.95
     max: float = 1.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min <= self.max < math.inf:
+            raise ValueError(f"scaling: expected 0 < min <= max, got {self.min} and {self.max}")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         factor = np.float32(generator.uniform(self.min, self.max))

@@ -38,7 +38,7 @@ def cached(folder: Path, name: str, sources: Iterable[Path], kind: Callable[...,
     try:
         with atomic_write(path) as file:
             np.savez(file, **_arrays(made))
-    except PermissionError as error:
+    except OSError as error:  # no permission, a read-only file system, a full disk
         raise DataError(
             path, f"cannot be written ({error.strerror})", expected="a folder for caches: set data.cache_dir"
         ) from error

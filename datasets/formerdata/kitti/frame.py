@@ -9,7 +9,7 @@ import numpy as np
 
 from formerdata.kitti.calibration import Calibration, read_calibration
 from formerdata.kitti.files import Layout, image_shape, read_plane, read_scan
-from formerdata.kitti.objects import Objects, read_objects
+from formerdata.kitti.objects import Objects, read_labels
 from formerkit.io import DataError
 
 
@@ -57,7 +57,7 @@ def read_info(layout: Layout, frame_id: str) -> FrameInfo:
         frame_id,
         read_calibration(layout.calibration(frame_id)),
         image_shape(layout.image(frame_id)),
-        read_objects(label) if label.is_file() else None,
+        read_labels(label) if label.is_file() else None,
         read_plane(plane) if plane.is_file() else None,
     )
 

@@ -75,6 +75,19 @@ def read_objects(path: str | os.PathLike[str]) -> Objects:
     return parse_objects(read_text(path), path)
 
 
+def read_labels(path: str | os.PathLike[str]) -> Objects:
+    """Read a label file, which has no scores.
+
+    Raises:
+        DataError: As :func:`read_objects`, or if it is a result file.
+        FileNotFoundError: If there is no such file.
+    """
+    objects = read_objects(path)
+    if len(objects) and objects.scores is not None:
+        raise DataError(path, "16 columns: these are results", line=1, expected="15 columns, without a score")
+    return objects
+
+
 def parse_objects(text: str, source: str | os.PathLike[str]) -> Objects:
     """Parse the text of a label or result file; ``source`` is named in errors."""
     rows = [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]

@@ -102,7 +102,8 @@ def _claim(root: Path, manifest: dict[str, object]) -> None:
                 expected="an empty folder, or one made with the same arguments",
             )
         return
-    if root.exists() and any(root.iterdir()):
+    # A run that was killed while it wrote the manifest leaves an unfinished one.
+    if root.exists() and any(not entry.name.startswith(f".{MANIFEST}.") for entry in root.iterdir()):
         raise DataError(
             root,
             f"is not empty and holds no {MANIFEST}: it was not made by this generator and is left alone",

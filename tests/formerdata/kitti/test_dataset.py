@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import fields
 from pathlib import Path
 
@@ -215,6 +216,15 @@ def test_a_damaged_index_is_built_anew(root: Path) -> None:
         assert path.read_bytes() == whole
 
 
+def test_a_folder_that_takes_no_cache_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("formerkit.io.atomic.tempfile.mkstemp", read_only)
+    with pytest.raises(DataError, match=r"Read-only file system.*set data\.cache_dir"):
+        KittiDataset(root, "train")
+
+
 def test_an_indexed_frame_is_the_frame_of_the_files() -> None:
     root = data("kitti_object")
     layout = Layout(root)
@@ -236,6 +246,12 @@ def test_a_broken_label_is_found_before_training_begins(root: Path) -> None:
         KittiDataset(root, "train")
     Layout(root).calibration("000001").unlink()
     with pytest.raises(DataError, match=r"000001\.txt: the calibration of frame 000001 is absent"):
+        KittiDataset(root, "train")
+
+
+def test_results_in_the_place_of_labels_are_refused(root: Path) -> None:
+    Layout(root).label("000002").write_text(CAR + " 0.9\n")
+    with pytest.raises(DataError, match=r"000002\.txt, line 1: 16 columns: these are results; expected 15 columns"):
         KittiDataset(root, "train")
 
 

@@ -88,6 +88,12 @@ def test_scenes_of_another_kind_are_left_alone(made: Path, change: dict[str, obj
     assert digests(made) == before
 
 
+def test_a_manifest_that_a_kill_cut_short_is_no_foreign_file(tmp_path: Path) -> None:
+    (tmp_path / f".{MANIFEST}.x1y2.tmp").write_text("{")
+    generate(tmp_path, num_train=1, num_val=0, num_workers=1, progress=False)
+    assert (tmp_path / MANIFEST).is_file()
+
+
 def test_a_folder_of_another_origin_is_left_alone(tmp_path: Path) -> None:
     scan = tmp_path / "training" / "velodyne" / "000000.bin"
     scan.parent.mkdir(parents=True)

@@ -219,6 +219,7 @@ def test_writes_that_fail_in_the_middle_leave_the_old_ones(tmp_path: Path) -> No
         with _files_at_most(size), pytest.raises(OSError) as caught:
             save(tmp_path, 2)
         assert caught.value.errno == errno.EFBIG
+        assert str(tmp_path) in str(caught.value)
         assert contents(tmp_path) == before
         assert checkpoints(tmp_path) == [old]
 
