@@ -90,18 +90,15 @@ class Record:
 
     def _score(self, results: Path) -> KittiResult:
         batches = load_batches(self.val_set, self.settings.batch_size, num_workers=self.settings.num_workers)
-        with self.fabric.autocast():
-            return score(self.model, batches, self.model.class_names, results, self.fabric.device)
+        # In float32, whatever training computes in: as prediction from the checkpoint will.
+        return score(self.model, batches, self.model.class_names, results, self.fabric.device)
 
     def _draw(self, run: Run, step: int, result: KittiResult) -> None:
         """Some frames, the same ones each time and spread over the split; and the curves so far."""
         count = min(PICTURES, len(self.val_set))
         for i in range(count):
             sample = self.val_set[i * len(self.val_set) // count]
-            with self.fabric.autocast():
-                ((info, found, _),) = detect(
-                    self.model, [collate([sample])], self.model.class_names, self.fabric.device
-                )
+            ((info, found, _),) = detect(self.model, [collate([sample])], self.model.class_names, self.fabric.device)
             draw_detections(
                 run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, info, found,
                 self.model.class_names, self.model.point_cloud_range, note=f"after {step:,} steps",

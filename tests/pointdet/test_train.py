@@ -33,7 +33,7 @@ builtin:
     bev: {{layers: [1, 1], strides: [1, 2], channels: [16, 16], up_strides: [1, 2], up_channels: [16, 16]}}
     # Untrained scores are near 0.01: some detections must come out for the rest to have work.
     head: {{score_threshold: 0.005, max_detections: 20}}
-  training: {{epochs: 1, batch_size: 2, accumulate: 1, validate_every: 0}}
+  training: {{epochs: 1, batch_size: 2, accumulate: 1, validate_every: 0, precision: bf16-mixed}}
 """
 SCENES = "scenes/4_2_seed_0"
 
