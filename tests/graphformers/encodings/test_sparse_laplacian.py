@@ -128,10 +128,23 @@ def test_nodes_alone() -> None:
     vectors, values = sparse_laplacian_eigenvectors(edges, 5, 3)
     assert values.tolist() == [1, 1, 1]
     torch.testing.assert_close(vectors.T @ vectors, torch.eye(3))
+    assert torch.equal(sparse_laplacian_eigenvectors(edges, 5, 3, normalization="rw")[0], vectors)
     vectors, values = sparse_laplacian_eigenvectors(edges, 5, 3, normalization="none")
     assert values.tolist() == [0, 0, 0]
     torch.testing.assert_close(vectors.T @ vectors, torch.eye(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(vectors.sum(0), torch.zeros(3), atol=1e-6, rtol=0)
+
+
+def test_sums_over_more_rows_than_one_piece() -> None:
+    rng = np.random.default_rng(0)
+    x, y, kernel = rng.standard_normal((9000, 8)), rng.standard_normal((9000, 8)), rng.standard_normal(9000)
+    kernel /= np.linalg.norm(kernel)
+    np.testing.assert_allclose(smallest_eigenpairs._products(x, y), x.T @ y, atol=1e-9)
+    smallest_eigenpairs._orthonormalise(x, [], kernel)
+    smallest_eigenpairs._orthonormalise(y, [x], kernel)
+    both = np.concatenate([x, y], axis=1)
+    np.testing.assert_allclose(both.T @ both, np.eye(16), atol=1e-10)
+    np.testing.assert_allclose(kernel @ both, 0, atol=1e-10)
 
 
 def test_large_graphs_of_a_batch_go_this_way(monkeypatch: pytest.MonkeyPatch) -> None:

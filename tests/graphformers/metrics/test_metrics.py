@@ -22,6 +22,7 @@ from graphformers.metrics import (
     hits_at,
     link_ranks,
     macro_f1,
+    mae,
     mean_reciprocal_rank,
     ogb_score,
     rmse,
@@ -76,6 +77,15 @@ def test_rows_and_columns_with_unknown_labels_do_not_count() -> None:
     labels = torch.tensor([[0.0, nan, 1.0], [1.0, nan, 1.0], [nan, nan, 1.0]])
     scores = torch.tensor([[0.0, 0.0, 0.0], [1.0, 5.0, 2.0], [-9.0, 3.0, 1.0]])
     assert roc_auc(labels, scores) == 1.0
+
+
+def test_tasks_are_averaged_each_over_what_is_known_of_it() -> None:
+    nan = torch.nan
+    labels = torch.tensor([[0.0, 0.0], [1.0, nan], [2.0, nan]])
+    assert accuracy(labels, torch.tensor([[0, 1], [1, 1], [0, 1]])) == pytest.approx((2 / 3 + 0) / 2)
+    predicted = torch.tensor([[3.0, 6.0], [1.0, 9.0], [2.0, 9.0]])
+    assert rmse(labels, predicted) == pytest.approx((3**0.5 + 6) / 2)
+    assert mae(labels, predicted) == pytest.approx((1 + 6) / 2)
 
 
 one, nan = torch.ones(2, 1), torch.full((2, 1), torch.nan)
