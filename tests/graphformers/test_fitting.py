@@ -89,3 +89,12 @@ def test_a_cosine_spans_the_whole_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found[12] == pytest.approx(0.005)
     assert found[6:] == sorted(found[6:], reverse=True)
     assert 0 < found[-1] < 0.0005
+
+
+def test_weights_decay_as_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    for decay in ("0", "30"):  # at a rate of 0.01 each step takes 30 percent away
+        dictated = Dictated(monkeypatch)
+        run(tmp_path / decay, "--training.epochs=1", f"--training.weight_decay={decay}")
+        sizes.append(sum(float(value.square().sum()) for value in dictated.weights["test"][0].values()))
+    assert sizes[1] < 0.5 * sizes[0]

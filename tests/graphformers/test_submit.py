@@ -36,11 +36,15 @@ def test_the_form_is_filled_from_the_runs(tmp_path: Path, capsys) -> None:
     assert f"{mean:.2f} ± {spread:.2f}" in text
     assert "| Code | somewhere |" in text
     assert "| Contact | to be filled in |" in text
-    # Again: the runs are only read.
+    assert form["best_epochs"] == [result["best_epoch"] for result in results]
+    # Again, with more to say: the runs are only read.
     capsys.readouterr()
-    assert submit(tmp_path, "--method", "GT", "--code", "somewhere") == 0
+    assert submit(tmp_path, "--method", "GTs", "--contact", "me", "--paper", "x", "--external_data", "true") == 0
     assert "seed 2: done before" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "submission.json").read_text()) == form
+    again = json.loads((tmp_path / "run" / "submission.json").read_text())
+    assert {name for name in form if form[name] != again[name]} == {
+        "method", "contact", "code", "paper", "external_data", "command",
+    }  # fmt: skip
     # What they say is looked at again, too.
     path = tmp_path / "run" / "seed_1" / "result.json"
     path.write_text(json.dumps(results[1] | {"learnt_from": ["train", "test"]}))

@@ -89,7 +89,8 @@ def test_of_entries_that_are_equal_but_for_rounding_the_first_is_positive(
     for nodes in range(2, 24):
         # Eigenvectors of a path are even or odd: the largest entries stand at both ends of a pair.
         path = torch.stack([torch.arange(nodes - 1), torch.arange(1, nodes)])
-        vectors, _ = laplacian_eigenvectors(path, nodes, nodes, normalization="none", skip_first=False)
+        vectors, values = laplacian_eigenvectors(path, nodes, nodes, normalization="none", skip_first=False)
+        torch.testing.assert_close(values[0], 2 - 2 * (torch.arange(nodes) * torch.pi / nodes).cos(), rtol=0, atol=1e-5)
         first = (vectors.abs() >= (1 - 1e-5) * vectors.abs().amax(0)).int().argmax(0)
         assert (vectors.gather(0, first[None]) > 0).all()
 

@@ -65,6 +65,8 @@ def test_area_is_the_probability_of_a_right_order(positive: list[int], negative:
 def test_scores_that_can_be_worked_out_by_hand() -> None:
     assert roc_auc(torch.tensor([[0], [0], [1], [1]]), torch.tensor([[0.1], [0.4], [0.35], [0.8]])) == 0.75
     assert hits_at(2, torch.tensor([3.0, 2.0, 1.0]), torch.tensor([2.5, 2.0, 0.0])) == pytest.approx(1 / 3)
+    assert hits_at(3, torch.tensor([3.0, -1.0]), torch.tensor([2.5, 2.0, 0.0])) == 0.5
+    assert hits_at(4, torch.tensor([3.0, -1.0]), torch.tensor([2.5, 2.0, 0.0])) == 1
     assert link_ranks(torch.tensor([1.0, 1.0]), torch.tensor([[1.0, 1.0], [2.0, 0.0]])).tolist() == [2.0, 2.0]
     assert mean_reciprocal_rank(torch.tensor([1.0]), torch.tensor([[2.0, 0.0, 3.0]])) == pytest.approx(1 / 3)
     assert weighted_accuracy(torch.tensor([[0], [0], [0], [1]]), torch.zeros(4, 1).long()) == 0.5
