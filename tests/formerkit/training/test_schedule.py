@@ -88,9 +88,12 @@ def test_a_score_is_better_only_beyond_the_threshold(best: float) -> None:
 
 def test_a_score_that_is_no_number_is_not_better() -> None:
     schedule = Plateau(1.0, 0.5, patience=1, min_lr=0.0)
+    states = []
     for score in (float("nan"), 0.5, float("nan"), 0.6):
         schedule.observe(score)
-    assert schedule.state() == {"lr": 1.0, "best": 0.6, "waited": 0}
+        states.append((schedule.state()["best"], schedule.state()["waited"]))
+    assert states == [(None, 1), (0.5, 0), (0.5, 1), (0.6, 0)]
+    assert schedule.rate(0) == 1.0
 
 
 @given(st.lists(st.floats(-2, 2), max_size=20), st.integers(0, 20))
