@@ -104,7 +104,9 @@ class Plateau(Schedule):
         return self.lr < self.min_lr
 
     def observe(self, score: float) -> None:
-        if self.best == -math.inf or score > self.best + self.threshold * abs(self.best):
+        # Infinity times the threshold would be added to infinity; and a NaN is never better, not even at first.
+        mark = self.best if self.best == -math.inf else self.best + self.threshold * abs(self.best)
+        if score > mark:
             self.best, self.waited = score, 0
             return
         self.waited += 1

@@ -18,6 +18,7 @@ from formerkit.kernels.simd import (
     LOG2_E,
     absolute,
     aligned_start,
+    exp2,
     exp2_of_decay,
     fma,
     fold,
@@ -115,7 +116,8 @@ def forward(
                 top = maximum(minimum(high, maximum(low, load(scratch, base + (place * groups + g) * lanes))), top)
             total = zero
             if eps > 0:
-                total = full_like(zero, eps) * exp2_of_decay((zero - top) * full_like(zero, LOG2_E))
+                # All scores may be far below zero: this power is no decay.
+                total = full_like(zero, eps) * exp2((zero - top) * full_like(zero, LOG2_E))
             for place in range(end - begin):
                 j = neighbours[begin + place]
                 s = load(scratch, base + (place * groups + g) * lanes)

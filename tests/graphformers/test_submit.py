@@ -36,11 +36,20 @@ def test_the_form_is_filled_from_the_runs(tmp_path: Path, capsys) -> None:
     assert f"{mean:.2f} ± {spread:.2f}" in text
     assert "| Code | somewhere |" in text
     assert "| Contact | to be filled in |" in text
-    # Again: the runs are only read.
+    assert form["best_epochs"] == [result["best_epoch"] for result in results]
+    # Again, with more to say: the runs are only read.
     capsys.readouterr()
-    assert submit(tmp_path, "--method", "GT", "--code", "somewhere") == 0
+    assert submit(tmp_path, "--method", "GTs", "--contact", "me", "--paper", "x", "--external_data", "true") == 0
     assert "seed 2: done before" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "submission.json").read_text()) == form
+    again = json.loads((tmp_path / "run" / "submission.json").read_text())
+    assert {name for name in form if form[name] != again[name]} == {
+        "method", "contact", "code", "paper", "external_data", "command",
+    }  # fmt: skip
+    # What they say is looked at again, too.
+    path = tmp_path / "run" / "seed_1" / "result.json"
+    path.write_text(json.dumps(results[1] | {"learnt_from": ["train", "test"]}))
+    assert submit(tmp_path, "--method", "GT", "--code", "somewhere") == 1
+    assert "learns from test labels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["test", "valid"])
@@ -62,6 +71,8 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
             check([result(), result(**change)], tmp_path)
     with pytest.raises(DataError, match=r"seed_1.*learns from test labels"):
         check([result(), result(learnt_from=["train", "test"])], tmp_path)
+    with pytest.raises(DataError, match=r"learns from test labels"):
+        check([result(learnt_from=["train", "test"], source="ogbl-collab (data)")], tmp_path)
     with pytest.raises(DataError, match="learns from valid labels"):
         check([result(learnt_from=["train", "valid"])], tmp_path)
     check([result(learnt_from=["train", "valid"], source="ogbl-collab (data)")], tmp_path)

@@ -27,6 +27,11 @@ def test_a_random_split_is_the_same_everywhere() -> None:
     assert (split.valid.tolist(), split.test.tolist()) == ([6, 16, 18], [19, 21, 29])
 
 
+def test_rounding_errors_of_fractions_cost_no_graph() -> None:
+    split = random_split(100, 0, (0.29, 0.58, 0.13))  # 0.29 * 100 is a little less than 29
+    assert [len(part) for part in (split.train, split.valid, split.test)] == [29, 58, 13]
+
+
 @pytest.mark.parametrize("fractions", [(0.8, 0.2, 0.2), (0.8, 0.2, 0.0), (1.2, -0.1, -0.1)])
 def test_fractions_are_checked(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="fractions"):

@@ -250,3 +250,18 @@ def test_bad_meta_dicts(changes: dict, message: str) -> None:
     values = {**known("ogbn-arxiv").as_meta_dict("."), **changes}
     with pytest.raises(DataError, match=message):
         from_meta_dict(values)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_a_reversed_link_in_another_part_is_one_link_if_edges_have_no_direction(tmp_path: Path, inverse: bool) -> None:
+    sample = task("link", 0, binary=False, inverse=inverse)
+    folder = write_task(tmp_path / "toy", sample)
+    path = folder / "split" / "some" / "test.pt"
+    values = torch.load(path, weights_only=True)
+    values["edge"][0] = sample.splits.train.edge[0].flip(0)  # type: ignore[union-attr]
+    torch.save(values, path)
+    if not inverse:
+        read_task(folder)
+        return
+    with pytest.raises(DataError, match=r"stand in two parts.*train and test"):
+        read_task(folder)

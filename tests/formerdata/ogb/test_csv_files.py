@@ -147,3 +147,19 @@ def test_words(tmp_path: Path) -> None:
     (tmp_path / "y.csv").write_bytes(b"ab\n\xff\n")
     with pytest.raises(DataError, match=r"y\.csv, byte 3: not a text file"):
         read_words(tmp_path / "y.csv")
+
+
+def test_the_largest_integers(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("9223372036854775807\n-9223372036854775807\n")
+    assert read_whole_numbers(path).tolist() == [[2**63 - 1], [1 - 2**63]]
+    for word in ("9223372036854775808", "9223372036854775809", "-9223372036854775809", "10000000000000000000"):
+        path.write_text(f"{word}\n")
+        assert read_numbers(path).tolist() == [[float(np.float32(word))]]
+        with pytest.raises(DataError, match="not a whole number"):
+            read_whole_numbers(path)
+
+
+def test_floats_are_written_with_the_fewest_digits(tmp_path: Path) -> None:
+    write_numbers(tmp_path / "x.csv.gz", np.array([0.1, 1 / 3], np.float32))
+    assert gzip.decompress((tmp_path / "x.csv.gz").read_bytes()) == b"0.1\n0.33333334\n"

@@ -43,6 +43,8 @@ def test_epochs_and_seeds_differ() -> None:
 def test_processes_share_each_step() -> None:
     whole = list(RunSampler(20, 2, 4, seed=5))
     shares = [list(RunSampler(20, 2, 4, seed=5, rank=rank, world_size=2)) for rank in range(2)]
+    sampler = RunSampler(20, 2, 4, seed=5, start_step=3, rank=1, world_size=2)
+    assert len(sampler) == len(list(sampler)) == 14
     steps = range(len(whole) // 4)
     together = [sorted(chain(*(share[2 * s : 2 * s + 2] for share in shares))) for s in steps]
     assert together == [sorted(whole[4 * s : 4 * s + 4]) for s in steps]

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formerkit.training.schedule import Plateau, Schedule, WarmCosine, one_cycle
@@ -61,6 +61,7 @@ def test_a_cycle_may_have_one_side_only(share: float, first: float) -> None:
     assert max(rates) == pytest.approx(1.0)
 
 
+@settings(deadline=None)  # PyTorch's optimisers take a second to get ready
 @given(
     st.lists(st.floats(-2, 2).map(lambda x: round(x, 1)), max_size=30), st.integers(0, 3), st.sampled_from([0.1, 0.5])
 )
@@ -74,6 +75,27 @@ def test_a_plateau_is_pytorch_s(scores: list[float], patience: int, factor: floa
         twin.step(score)
         schedule.observe(score)
         assert schedule.rate(0) == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("best", [0.8, -0.8])
+def test_a_score_is_better_only_beyond_the_threshold(best: float) -> None:
+    schedule = Plateau(1.0, 0.5, patience=0, min_lr=0.0, threshold=0.01)
+    rates = []
+    for gain in (0.0, 0.0079, 0.0081, 0.01, 0.02):
+        schedule.observe(best + gain)
+        rates.append(schedule.rate(0))
+    # What is not better does not move the mark either.
+    assert rates == [1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_a_score_that_is_no_number_is_not_better() -> None:
+    schedule = Plateau(1.0, 0.5, patience=1, min_lr=0.0)
+    states = []
+    for score in (float("nan"), 0.5, float("nan"), 0.6):
+        schedule.observe(score)
+        states.append((schedule.state()["best"], schedule.state()["waited"]))
+    assert states == [(None, 1), (0.5, 0), (0.5, 1), (0.6, 0)]
+    assert schedule.rate(0) == 1.0
 
 
 @given(st.lists(st.floats(-2, 2), max_size=20), st.integers(0, 20))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphformers.encodings import laplacian as laplacian_module
 from graphformers.encodings import laplacian_eigenvectors
-from tests.graphformers.graphs import random_graphs
+from tests.graphformers.graphs import Graphs, random_graphs
 
 
 def literal_laplacian(edge_index: torch.Tensor, nodes: int, normalization: str) -> np.ndarray:
@@ -45,6 +45,13 @@ def test_eigenpairs_are_those_of_each_graph(seed, sizes, k, normalization, skip_
             graphs.edge_index, graphs.num_nodes, k,
             batch=graphs.batch, num_graphs=len(sizes), normalization=normalization, skip_first=skip_first,
         )  # fmt: skip
+    assert_eigenpairs(vectors, values, graphs, sizes, k, normalization, skip_first)
+
+
+def assert_eigenpairs(
+    vectors: torch.Tensor, values: torch.Tensor, graphs: Graphs, sizes: list[int], k: int, normalization: str,
+    skip_first: bool,
+) -> None:  # fmt: skip
     assert vectors.shape == (graphs.num_nodes, k)
     assert values.shape == (len(sizes), k)
     start = 0
@@ -62,6 +69,30 @@ def test_eigenpairs_are_those_of_each_graph(seed, sizes, k, normalization, skip_
         if normalization != "rw":
             np.testing.assert_allclose(v[:, :count].T @ v[:, :count], np.eye(count), atol=1e-5)
         start += size
+
+
+@pytest.mark.parametrize("normalization", ["sym", "rw", "none"])
+def test_many_graphs_of_a_size_and_the_largest_that_are_rotated(normalization: str) -> None:
+    sizes = [7] * 40 + [64, 33, 64]  # more than rotate in step
+    graphs = random_graphs(torch.Generator().manual_seed(0), sizes)
+    vectors, values = laplacian_eigenvectors(
+        graphs.edge_index, graphs.num_nodes, 40, batch=graphs.batch, normalization=normalization
+    )
+    assert_eigenpairs(vectors, values, graphs, sizes, 40, normalization, True)
+
+
+@pytest.mark.parametrize("rotations", [True, False])
+def test_of_entries_that_are_equal_but_for_rounding_the_first_is_positive(
+    rotations: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laplacian_module, "JACOBI_NODES", 64 if rotations else 0)
+    for nodes in range(2, 24):
+        # Eigenvectors of a path are even or odd: the largest entries stand at both ends of a pair.
+        path = torch.stack([torch.arange(nodes - 1), torch.arange(1, nodes)])
+        vectors, values = laplacian_eigenvectors(path, nodes, nodes, normalization="none", skip_first=False)
+        torch.testing.assert_close(values[0], 2 - 2 * (torch.arange(nodes) * torch.pi / nodes).cos(), rtol=0, atol=1e-5)
+        first = (vectors.abs() >= (1 - 1e-5) * vectors.abs().amax(0)).int().argmax(0)
+        assert (vectors.gather(0, first[None]) > 0).all()
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 2, 3, 4])

@@ -22,6 +22,7 @@ from graphformers.metrics import (
     hits_at,
     link_ranks,
     macro_f1,
+    mae,
     mean_reciprocal_rank,
     ogb_score,
     rmse,
@@ -64,6 +65,8 @@ def test_area_is_the_probability_of_a_right_order(positive: list[int], negative:
 def test_scores_that_can_be_worked_out_by_hand() -> None:
     assert roc_auc(torch.tensor([[0], [0], [1], [1]]), torch.tensor([[0.1], [0.4], [0.35], [0.8]])) == 0.75
     assert hits_at(2, torch.tensor([3.0, 2.0, 1.0]), torch.tensor([2.5, 2.0, 0.0])) == pytest.approx(1 / 3)
+    assert hits_at(3, torch.tensor([3.0, -1.0]), torch.tensor([2.5, 2.0, 0.0])) == 0.5
+    assert hits_at(4, torch.tensor([3.0, -1.0]), torch.tensor([2.5, 2.0, 0.0])) == 1
     assert link_ranks(torch.tensor([1.0, 1.0]), torch.tensor([[1.0, 1.0], [2.0, 0.0]])).tolist() == [2.0, 2.0]
     assert mean_reciprocal_rank(torch.tensor([1.0]), torch.tensor([[2.0, 0.0, 3.0]])) == pytest.approx(1 / 3)
     assert weighted_accuracy(torch.tensor([[0], [0], [0], [1]]), torch.zeros(4, 1).long()) == 0.5
@@ -76,6 +79,15 @@ def test_rows_and_columns_with_unknown_labels_do_not_count() -> None:
     labels = torch.tensor([[0.0, nan, 1.0], [1.0, nan, 1.0], [nan, nan, 1.0]])
     scores = torch.tensor([[0.0, 0.0, 0.0], [1.0, 5.0, 2.0], [-9.0, 3.0, 1.0]])
     assert roc_auc(labels, scores) == 1.0
+
+
+def test_tasks_are_averaged_each_over_what_is_known_of_it() -> None:
+    nan = torch.nan
+    labels = torch.tensor([[0.0, 0.0], [1.0, nan], [2.0, nan]])
+    assert accuracy(labels, torch.tensor([[0, 1], [1, 1], [0, 1]])) == pytest.approx((2 / 3 + 0) / 2)
+    predicted = torch.tensor([[3.0, 6.0], [1.0, 9.0], [2.0, 9.0]])
+    assert rmse(labels, predicted) == pytest.approx((3**0.5 + 6) / 2)
+    assert mae(labels, predicted) == pytest.approx((1 + 6) / 2)
 
 
 one, nan = torch.ones(2, 1), torch.full((2, 1), torch.nan)

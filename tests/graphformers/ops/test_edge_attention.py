@@ -178,6 +178,17 @@ def test_large_scores_stay_finite() -> None:
         assert o.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_eps_outweighs_scores_far_below_zero(dtype: torch.dtype) -> None:
+    graph = adjacency(torch.tensor([[0, 1, 2], [2, 2, 0]]), 3)
+    q, v = torch.ones(3, 1, 4, dtype=dtype), torch.ones(3, 1, 2, dtype=dtype)
+    for score in (-10.0, -60.0, -88.0, -100.0, -200.0, -720.0, -1000.0, -1e6):
+        k = torch.full((3, 1, 4), score / 2, dtype=dtype)
+        o, _ = edge_attention(q, k, v, graph, eps=1e-6)
+        wanted = 2 * math.exp(score) / (2 * math.exp(score) + 1e-6)
+        torch.testing.assert_close(o[2], torch.full((1, 2), wanted, dtype=dtype), rtol=1e-4, atol=1e-30)
+
+
 def test_bfloat16_is_computed_in_float32() -> None:
     g = torch.Generator().manual_seed(0)
     graph = adjacency(random_edges(g, 50, 300), 50)

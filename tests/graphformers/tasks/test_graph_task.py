@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from formerkit.io import DataError
 from graphformers.tasks import GraphTask
-from graphformers.tasks.metric import ACCURACY, MAE
+from graphformers.tasks.metric import ACCURACY, MAE, WEIGHTED_ACCURACY
 
 CPU = torch.device("cpu")
 SIZES = (3, 1, 4, 2, 5, 3)
@@ -147,6 +147,13 @@ def test_in_one_graph_targets_that_are_not_for_training_are_blank(learnt_from: A
     # What is learnt from is a copy.
     assert torch.equal(task.graphs.y, torch.arange(6))
     assert task.labels_seen == learnt_from
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, WEIGHTED_ACCURACY])
+def test_unknown_classes_do_not_count_in_a_score(metric: Any) -> None:
+    logits = torch.eye(3)[numbers(0, 1, 2, 0)]
+    assert metric(numbers(0, -1, 2, -1), logits) == 1
+    assert metric(numbers(0, 1, 1, -1), logits) == pytest.approx(2 / 3 if metric is ACCURACY else 3 / 4)
 
 
 def test_blank_numbers_are_nan() -> None:

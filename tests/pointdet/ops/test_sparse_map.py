@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pointdet.models.anchor_head import AnchorHead, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
-from pointdet.ops import sparse_map
+from pointdet.ops import sparse_map, winograd
 from pointdet.ops.sparse_map import BlockMap, SparseMap, conv3x3_relu, enlarged
 from pointdet.ops.winograd import conv3x3_relu_of_tiles, transformed_kernel
 
@@ -95,8 +95,9 @@ def test_enlarging_equals_dense_transposed_convolutions(seed, size, occupied, af
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_winograd_of_every_tile_is_the_convolution(dtype, tolerance, threads) -> None:
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 70), (2, 256)])
+def test_winograd_of_every_tile_is_the_convolution(dtype, tolerance, threads, at_once, monkeypatch) -> None:
+    monkeypatch.setattr(winograd, "TILES_AT_ONCE", at_once)  # of 180
     torch.manual_seed(0)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
