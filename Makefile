@@ -12,8 +12,9 @@ ARGS ?=
 train: $(READY)
 	$(BIN)/python -m pointdet.train configs/lion_kitti.yaml $(ARGS)
 
+# Processes, each with one thread, instead of threads: tests are many and small. `ARGS=-n0` runs them in one process.
 test: $(TEST_READY)
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 bench: $(TEST_READY)
 	$(BIN)/python -m benchmarks.run $(ARGS)

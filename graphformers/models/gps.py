@@ -35,7 +35,7 @@ class GPS(nn.Module):
             wl_colours: As :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
-        dropout: In the layers.
+        dropout: In the layers. in_dropout: Of the embedded nodes.
 
     Shapes:
         As in :class:`~graphformers.models.GraphTransformer`; batch [N] must be sorted.
@@ -66,6 +66,7 @@ class GPS(nn.Module):
         readout: Level = "graph",
         pooling: Pooling = "mean",
         dropout: float = 0.0,
+        in_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if num_layers < 1:
@@ -75,7 +76,7 @@ class GPS(nn.Module):
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
-            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
+            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours, in_dropout=in_dropout,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
         self.layers = nn.ModuleList(

@@ -16,7 +16,7 @@ from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.local import Conv, local_layer
-from graphformers.layers.parts import freeze_edges, reset
+from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.layers.readout import Level, Pooling, Readout
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes, append_blank
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
@@ -32,6 +32,7 @@ SERVES: dict[str, tuple[Virtual, ...]] = {
     "pool": ("embedding",),
     "virtual_residual": ("embedding",),
     "virtual_norm": ("embedding",),
+    "norm": ("none", "augment", "pure", "embedding"),
 }
 """The forms of the virtual node that an option is for."""
 
@@ -41,8 +42,7 @@ class MPNNVirtualNode(nn.Module):
 
     Args:
         channels: C. out_channels: Of a prediction. num_layers: Layers.
-        conv: Message passing among neighbours; GINE has no norm here, as in the paper's experiments, and GCN reads no
-            edge features.
+        conv: Message passing among neighbours; GCN reads no edge features.
         virtual: The form of the virtual node:
             ``none``;
             ``augment``, a node of the graph with edges to and from all others, heard through the same layers (the
@@ -59,7 +59,9 @@ class MPNNVirtualNode(nn.Module):
             wl_colours: As :class:`~graphformers.layers.encoders.GraphEncoder` has them.
         head_channels: Widths between the last layer's and ``out_channels``.
         readout: A prediction for each node or each graph. pooling: Of a graph's nodes.
-        dropout: In the layers.
+        norm: Of the layers but those of ``deepsets``, which are GraphGPS's: batch or layer norm, or None; by default
+            batch norm, but none of GINE, as in the paper's experiments.
+        dropout: In the layers. in_dropout: Of the embedded nodes.
 
     Shapes:
         As in :class:`~graphformers.models.GraphTransformer`; batch [N] must be sorted with ``deepsets``.
@@ -92,7 +94,9 @@ class MPNNVirtualNode(nn.Module):
         head_channels: Sequence[int] = (),
         readout: Level = "graph",
         pooling: Pooling = "mean",
+        norm: Norm | Literal["default"] = "default",
         dropout: float = 0.0,
+        in_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if virtual not in ("none", "augment", "pure", "deepsets", "embedding"):
@@ -100,6 +104,7 @@ class MPNNVirtualNode(nn.Module):
         chosen = {
             "faithful": faithful, "reduction": reduction != "mean", "virtual_layers": virtual_layers != 1,
             "pool": pool != "input", "virtual_residual": virtual_residual, "virtual_norm": not virtual_norm,
+            "norm": norm != "default",
         }  # fmt: skip
         for name, is_chosen in chosen.items():
             if is_chosen and virtual not in SERVES[name]:
@@ -114,14 +119,14 @@ class MPNNVirtualNode(nn.Module):
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder,
-            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
+            pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours, in_dropout=in_dropout,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
+        chosen_norm: Norm = norm if norm != "default" else None if conv == "gine" else "batch"
 
         def layer() -> nn.Module:
             if virtual != "deepsets":
-                norm: Literal["batch"] | None = None if conv == "gine" else "batch"
-                return local_layer(conv, channels, edges=edges, norm=norm, dropout=dropout)
+                return local_layer(conv, channels, edges=edges, norm=chosen_norm, dropout=dropout)
             mixer = DeepSetsVirtualNode(channels, reduction=reduction, num_layers=virtual_layers)
             return GPSLayer(channels, gps_local(conv, channels, edges, dropout), mixer, dropout=dropout)
 

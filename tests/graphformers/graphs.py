@@ -25,11 +25,11 @@ class Graphs:
 
 
 def random_graphs(g: torch.Generator, sizes: list[int]) -> Graphs:
-    """Graphs of those numbers of nodes; about every third has no edge."""
+    """Graphs of those numbers of nodes; about every third has no edge, and in the others any node may be lonely."""
     rows, start = [torch.zeros(2, 0, dtype=torch.int64)], 0
     for size in sizes:
         edges = 0 if size == 0 or float(torch.rand((), generator=g)) < 0.3 else 3 * size
-        rows.append(start + torch.randint(0, max(1, size - 1), (2, edges), generator=g))
+        rows.append(start + _random_ends(g, size, max(1, size - 1), edges))
         start += size
     batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes, dtype=torch.int64))
     return Graphs(torch.cat(rows, dim=1), batch, len(sizes))
@@ -39,7 +39,12 @@ def random_edges(g: torch.Generator, nodes: int, edges: int) -> Tensor:
     """[2, E] of one graph, with loops, repeated edges and isolated nodes."""
     if nodes == 0:
         return torch.zeros(2, 0, dtype=torch.int64)
-    return torch.randint(0, max(1, nodes - nodes // 4), (2, edges), generator=g)
+    return _random_ends(g, nodes, max(1, nodes - nodes // 4), edges)
+
+
+def _random_ends(g: torch.Generator, nodes: int, linked: int, edges: int) -> Tensor:
+    """[2, E] among ``linked`` of the nodes, whichever those are: the last ones must not always be left alone."""
+    return torch.randperm(nodes, generator=g)[:linked][torch.randint(0, max(1, linked), (2, edges), generator=g)]
 
 
 def with_statistics(module: Module, seed: int) -> Module:

@@ -253,6 +253,8 @@ def test_reset_parameters_draws_anew(virtual: str) -> None:
         (lambda: small("augment", pool="output"), "pool: an option of virtual=embedding"),
         (lambda: small("pure", virtual_norm=False), "virtual_norm: an option of virtual=embedding"),
         (lambda: small("deepsets", virtual_residual=True), "virtual_residual: an option of virtual=embedding"),
+        (lambda: small("deepsets", norm=None), "norm: an option of virtual=none or augment or pure or embedding, but"),
+        (lambda: small("none", norm="group"), "norm: expected 'batch', 'layer' or None, got 'group'"),
         (lambda: small("embedding", virtual_layers=2), "virtual_layers: an option of virtual=deepsets"),
         (lambda: GPS(8, 2, 2, attention="full", in_channels=2), "attention: expected 'softmax', .* got 'full'"),  # type: ignore[arg-type]
     ],
@@ -285,6 +287,18 @@ def test_inputs_that_do_not_fit_are_refused(change: dict[str, Any], message: str
         assert model.eval()(**good).shape == (1, 2)
         with pytest.raises(ValueError, match=message):
             model(**(good | change))
+
+
+@pytest.mark.parametrize("conv", ["gcn", "gine", "gated_gcn"])
+def test_norms_of_the_layers(conv: Any) -> None:
+    def norms(**options: Any) -> set[type]:
+        model = small("augment", conv=conv, **options)
+        return {type(part) for part in model.layers.modules() if isinstance(part, (nn.BatchNorm1d, nn.LayerNorm))}
+
+    assert norms() == (set() if conv == "gine" else {nn.BatchNorm1d})
+    assert norms(norm="batch") == {nn.BatchNorm1d}
+    assert norms(norm="layer") == {nn.LayerNorm}
+    assert norms(norm=None) == set()
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join([form[0].__name__, *map(str, form[1].values())]))
