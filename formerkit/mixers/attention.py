@@ -165,6 +165,9 @@ def _check(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, slopes: Tensor 
             f"attention: expected k [{t}, K, {d}] and v [{t}, K, V] with K a divisor of {h} heads, "
             f"got {tuple(k.shape)} and {tuple(v.shape)}"
         )
+    for name, value in (("bias", bias), ("slopes", slopes)):
+        if value is not None and value.device != q.device:
+            raise ValueError(f"attention: expected {name} on {q.device}, got {value.device}")
     pairs = int(lengths_of(cu_seqlens).square().sum())
     if bias is not None and (bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs):
         raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
@@ -230,7 +233,7 @@ class Attention(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         q, k, v = (p(rows).unflatten(1, (-1, self.width)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
             q, k = rotate_all((q, k), offsets)

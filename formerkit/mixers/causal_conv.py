@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from formerkit.mixers import gpu
 from formerkit.mixers.backends import use_kernels, use_library
-from formerkit.mixers.layout import compute_dtype, panel, unit_rows
+from formerkit.mixers.layout import compute_dtype, full_precision, panel, unit_rows
 from formerkit.mixers.packing import check_cu_seqlens, uniform_cu_seqlens
 
 
@@ -33,11 +33,15 @@ def causal_conv_silu(
     if cu_seqlens is None:
         cu_seqlens = uniform_cu_seqlens(1, x.shape[0], x.device)
     else:
-        check_cu_seqlens(cu_seqlens, x.shape[0])
+        check_cu_seqlens(cu_seqlens, x.shape[0], x.device)
     if x.ndim != 2 or weight.ndim != 2 or weight.shape[0] != x.shape[1] or bias.shape != weight.shape[:1]:
         raise ValueError(
             "causal_conv_silu: expected x [T, E], weight [E, K] and bias [E], "
             f"got {tuple(x.shape)}, {tuple(weight.shape)}, {tuple(bias.shape)}"
+        )
+    if weight.device != x.device or bias.device != x.device:
+        raise ValueError(
+            f"causal_conv_silu: expected weight and bias on {x.device}, got {weight.device}, {bias.device}"
         )
     if use_kernels(x):
         return _compiled(x, weight, bias, cu_seqlens, reverse)
@@ -45,7 +49,9 @@ def causal_conv_silu(
         length = gpu.equal_length(cu_seqlens)
         if length is not None:
             return gpu.causal_conv1d_silu(x, weight, bias, cu_seqlens, length, reverse)
-    return causal_conv_silu_reference(x, weight, bias, cu_seqlens=cu_seqlens, reverse=reverse)
+    with full_precision(x):
+        wide = [value.to(compute_dtype(x.dtype)) for value in (x, weight, bias)]
+        return causal_conv_silu_reference(*wide, cu_seqlens=cu_seqlens, reverse=reverse).to(x.dtype)
 
 
 def causal_conv_silu_reference(

@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.layout import compute_dtype, full_precision
 from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = {True: 64, False: 16}
 """Tokens a chunk, with one decay a head or one a channel."""
+NOTHING = -1000.0
+"""Logarithm of a decay that is zero in float64, and small enough to leave its neighbours in a sum their digits."""
 
 
 def chunked_linear_attention(
@@ -30,10 +32,18 @@ def chunked_linear_attention(
     exclusive: bool,
 ) -> tuple[Tensor, Tensor]:
     """The arguments of :func:`formerkit.mixers.gated_linear_attention`, packed and all given; any device."""
+    with full_precision(q):
+        return _by_chunks(q, k, v, log_decay, cu_seqlens, initial_state, reverse, exclusive)
+
+
+def _by_chunks(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor, initial_state: Tensor, reverse: bool,
+    exclusive: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     dtype = compute_dtype(v.dtype)
     rows, real = padded_rows(cu_seqlens, reverse)
     mask = real[..., None, None].to(dtype)
-    log_decay = log_decay.to(dtype).expand(q.shape[0], q.shape[1], log_decay.shape[2])
+    log_decay = log_decay.to(dtype).clamp(min=NOTHING).expand(q.shape[0], q.shape[1], log_decay.shape[2])
     # Padding neither decays the state nor adds to it.
     q_, k_, v_, decay = (gather_rows(x.to(dtype), rows) for x in (q, k, v, log_decay))
     inputs = (q_, k_ * mask, v_, decay * mask)

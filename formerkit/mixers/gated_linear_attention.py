@@ -54,12 +54,12 @@ def gated_linear_attention(
     Raises:
         ValueError: On shapes, devices or offsets that do not agree, or a state that would grow.
     """
-    if bool((log_decay > 0).any()):
-        raise ValueError(
-            f"gated_linear_attention: expected log_decay of at most 0, got {float(log_decay.detach().max()):.4g}"
-        )
     packed = flatten("gated_linear_attention", cu_seqlens, {"log_decay": log_decay}, q=q, k=k, v=v)
     q, k, v, decay = packed.rows
+    if not bool((decay <= 0).all()):
+        raise ValueError(
+            f"gated_linear_attention: expected log_decay of at most 0, got {float(decay.detach().max()):.4g}"
+        )
     o, final = decayed_attention(q, k, v, decay, packed.cu_seqlens, initial_state, reverse=reverse, exclusive=exclusive)
     return packed.restore(o), final
 
@@ -124,7 +124,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, initial: Tensor | Non
     if any(size not in (1, full) for size, full in zip(decay.shape, q.shape, strict=True)):
         raise ValueError(f"{name}: expected log_decay to broadcast to {tuple(q.shape)}, got {tuple(decay.shape)}")
     if initial is not None:
-        check_shapes(name, {"initial_state": (initial, (sequences, h, width, v.shape[2]))})
+        check_shapes(name, v.device, {"initial_state": (initial, (sequences, h, width, v.shape[2]))})
 
 
 def _compiled(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor, initial: Tensor,

@@ -26,6 +26,11 @@ def panel(dtype: torch.dtype) -> int:
     return WIDE * lanes(dtype)
 
 
+def full_precision(x: Tensor) -> torch.autocast:
+    """Context in which autocast leaves the operators on x's device alone: sums over a sequence need their digits."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 def unit_rows(x: Tensor) -> Tensor:
     """``x`` itself if the elements of its last axis are neighbours in memory, else a copy."""
     return x if x.stride(-1) == 1 or x.shape[-1] <= 1 or x.numel() == 0 else x.contiguous()

@@ -159,7 +159,7 @@ class LinearAttention(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.features is None:
             q, k = elu_features(q), elu_features(k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +44,17 @@ class SelectiveSSM(nn.Module):
         self.dt_proj = nn.Linear(step_rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, state_size))
         self.D = nn.Parameter(torch.empty(channels))
-        # Optimisers leave these two out of weight decay.
-        self.A_log._no_weight_decay = True  # type: ignore[attr-defined]
-        self.D._no_weight_decay = True  # type: ignore[attr-defined]
+        self._spare_from_weight_decay()
         self.reset_parameters()
+
+    def _spare_from_weight_decay(self) -> None:
+        for parameter in (self.A_log, self.D):
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copy.deepcopy drops attributes of parameters.
+        super().__setstate__(state)
+        self._spare_from_weight_decay()
 
     def reset_parameters(self) -> None:
         """S4D-real start: A = -(1 .. N) in each channel, D = 1."""
@@ -108,7 +116,7 @@ class Mamba(nn.Module):
             direction.reset_parameters()  # type: ignore[operator]
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
         u, z = self.in_proj(rows).chunk(2, dim=1)
         y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
         return self.out_proj(y).reshape(x.shape)

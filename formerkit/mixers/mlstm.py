@@ -122,7 +122,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, i: Tensor, f: Tensor, state: MLSTMSt
             "n": (state.n, (sequences, h, width)),
             "m": (state.m, (sequences, h)),
         }
-    check_shapes("mlstm", expected)
+    check_shapes("mlstm", v.device, expected)
 
 
 def stabiliser(
@@ -243,7 +243,7 @@ class MLSTM(nn.Module):
     ) -> None:
         super().__init__()
         inner = expand * channels
-        if inner % heads:
+        if heads < 1 or inner % heads:
             raise ValueError(f"channels: {inner} channels inside are not a multiple of {heads} heads")
         self.heads, self.reverse = heads, reverse
         self.proj_up = nn.Linear(channels, 2 * inner)
@@ -273,7 +273,7 @@ class MLSTM(nn.Module):
         self.skip.fill_(1)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.proj_up.in_features)
         a, z = self.proj_up(rows).chunk(2, dim=1)
         c = causal_conv_silu(a, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=offsets, reverse=self.reverse)  # type: ignore[arg-type]
         q, k, v = self.q_proj(c), self.k_proj(c), self.v_proj(a)

@@ -11,21 +11,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def check_cu_seqlens(cu_seqlens: Tensor, total: int) -> None:
+def check_cu_seqlens(cu_seqlens: Tensor, total: int, device: torch.device | None = None) -> None:
     """Refuse offsets that do not cover ``total`` rows.
 
     Args:
         cu_seqlens: [S + 1] integers: first row of each sequence, then ``total``. Empty sequences are legal.
         total: Number of packed rows.
+        device: Where the rows are, if the offsets have to be there too.
 
     Raises:
-        ValueError: If the offsets do not start at 0, fall, or do not end at ``total``.
+        ValueError: If the offsets do not start at 0, fall, do not end at ``total``, or are elsewhere.
     """
     if cu_seqlens.ndim != 1 or cu_seqlens.numel() < 1 or cu_seqlens.dtype not in (torch.int32, torch.int64):
         raise ValueError(
             f"cu_seqlens: expected a vector of int32 or int64 with at least one entry, "
             f"got shape {tuple(cu_seqlens.shape)} and dtype {cu_seqlens.dtype}"
         )
+    if device is not None and cu_seqlens.device != device:
+        raise ValueError(f"cu_seqlens: expected on {device} as the rows are, got {cu_seqlens.device}")
     if int(cu_seqlens[0]) != 0 or int(cu_seqlens[-1]) != total:
         raise ValueError(
             f"cu_seqlens: expected to run from 0 to the {total} rows of the input, "
@@ -63,8 +66,13 @@ def token_ranges(cu_seqlens: Tensor | None, total: int, reverse: bool = False) -
     return [rows[::-1] for rows in onward] if reverse else onward
 
 
-def check_shapes(name: str, expected: Mapping[str, tuple[Tensor, tuple[int, ...]]]) -> None:
-    """Refuse the first of the tensors whose shape is not the one beside it; ``name`` is the operator's.
+def check_shapes(name: str, device: torch.device, expected: Mapping[str, tuple[Tensor, tuple[int, ...]]]) -> None:
+    """Refuse the first of the tensors that is not on the device, or whose shape is not the one beside it.
+
+    Args:
+        name: Of the operator, for messages.
+        device: Of its input.
+        expected: By name.
 
     Raises:
         ValueError: If there is one.
@@ -72,14 +80,18 @@ def check_shapes(name: str, expected: Mapping[str, tuple[Tensor, tuple[int, ...]
     for key, (value, shape) in expected.items():
         if tuple(value.shape) != shape:
             raise ValueError(f"{name}: expected {key} of shape {shape}, got {tuple(value.shape)}")
+        if value.device != device:
+            raise ValueError(f"{name}: expected {key} on {device}, got {value.device}")
 
 
-def pack(x: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
+def pack(x: Tensor, cu_seqlens: Tensor | None, channels: int | None = None) -> tuple[Tensor, Tensor]:
     """Packed rows [T, C] and offsets of ``x``, which is [batch, length, C], or already packed with ``cu_seqlens``.
 
     Raises:
-        ValueError: If the shape and ``cu_seqlens`` do not go together.
+        ValueError: If the shape and ``cu_seqlens`` do not go together, or C is not ``channels``.
     """
+    if channels is not None and x.ndim and x.shape[-1] != channels:
+        raise ValueError(f"expected {channels} channels, got shape {tuple(x.shape)}")
     if cu_seqlens is None:
         if x.ndim != 3:
             raise ValueError(f"expected [batch, length, channels] without cu_seqlens, got shape {tuple(x.shape)}")
@@ -89,7 +101,7 @@ def pack(x: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
             f"expected packed [total, channels] with cu_seqlens, got shape {tuple(x.shape)}: "
             "flatten batch and length first"
         )
-    check_cu_seqlens(cu_seqlens, x.shape[0])
+    check_cu_seqlens(cu_seqlens, x.shape[0], x.device)
     return x, cu_seqlens
 
 
@@ -137,11 +149,13 @@ def flatten(name: str, cu_seqlens: Tensor | None, gates: dict[str, Tensor] | Non
     Args:
         name: Of the operator, for messages.
         cu_seqlens: [S + 1], or None.
-        gates: Packed after the others; they may be of another floating dtype, as gates are often kept wide.
+        gates: Packed after the others; they may be of another floating dtype, as gates are often kept wide, and have
+            two leading axes of 1 where one value serves all tokens.
         tensors: Of one dtype.
 
     Raises:
-        ValueError: If numbers of axes, devices or dtypes differ, or the offsets do not cover the rows.
+        ValueError: If numbers of axes, leading axes, devices or dtypes differ, one is not floating, or the offsets do
+            not cover the rows.
     """
     first, lead = next(iter(tensors.items()))
     if lead.ndim not in (3, 4) or (lead.ndim == 4 and cu_seqlens is not None):
@@ -158,21 +172,26 @@ def flatten(name: str, cu_seqlens: Tensor | None, gates: dict[str, Tensor] | Non
                 f"{name}: expected {key} of {lead.dtype} on {lead.device} as {first} is, "
                 f"got {value.dtype} on {value.device}"
             )
+        if not value.is_floating_point():
+            raise ValueError(f"{name}: expected {key} of a floating dtype, got {value.dtype}")
     leading = tuple(lead.shape[: lead.ndim - 2])
     if lead.ndim == 4:
+        for key, value in (tensors | gates).items():
+            if tuple(value.shape[:2]) != leading and not (key in gates and tuple(value.shape[:2]) == (1, 1)):
+                raise ValueError(
+                    f"{name}: expected {key} of batch and length {leading} as {first} has, got {tuple(value.shape[:2])}"
+                )
         rows = tuple(_merge_leading(value, leading) for value in (tensors | gates).values())
         return Packed(rows, uniform_cu_seqlens(leading[0], leading[1], lead.device), leading)
     if cu_seqlens is None:
         cu_seqlens = uniform_cu_seqlens(1, lead.shape[0], lead.device)
-    check_cu_seqlens(cu_seqlens, lead.shape[0])
+    check_cu_seqlens(cu_seqlens, lead.shape[0], lead.device)
     return Packed(tuple((tensors | gates).values()), cu_seqlens, leading)
 
 
 def _merge_leading(x: Tensor, leading: tuple[int, ...]) -> Tensor:
     """[B, L, ...] to [B L, ...]; [1, 1, ...] stays one row for all."""
-    if x.shape[:2] == (1, 1) and leading != (1, 1):
-        return x[0]
-    return x.expand(*leading, *x.shape[2:]).flatten(0, 1)
+    return x.flatten(0, 1) if tuple(x.shape[:2]) == leading else x[0]
 
 
 def previous_rows(x: Tensor, cu_seqlens: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ from torch.nn import functional as F
 
 from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.heads import head_width
-from formerkit.mixers.packing import flatten, lengths_of, pack, sequence_of_rows, starts_of, token_ranges
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import check_shapes, flatten, lengths_of, pack, sequence_of_rows, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
 
 
-def retention_decays(heads: int) -> Tensor:
+def retention_decays(heads: int, device: torch.device | None = None) -> Tensor:
     """[H] float32, 1 - 2^(-5 - h): the decays of a head in RetNet."""
-    return 1 - 2.0 ** (-5 - torch.arange(heads, dtype=torch.float32))
+    return 1 - 2.0 ** (-5 - torch.arange(heads, dtype=torch.float32, device=device))
 
 
 def retention(
@@ -49,15 +50,16 @@ def retention(
         ValueError: On shapes or offsets that do not agree, a decay outside (0, 1], or ``reverse`` with
             ``symmetric_chunk``.
     """
-    if decay.ndim != 1 or decay.shape[0] != q.shape[-2]:
-        raise ValueError(f"retention: expected decay [{q.shape[-2]}], one a head, got shape {tuple(decay.shape)}")
-    if bool(((decay <= 0) | (decay > 1)).any()):
+    packed = flatten("retention", cu_seqlens, q=q, k=k, v=v)
+    q, k, v = packed.rows
+    check_shapes("retention", q.device, {"decay": (decay, (q.shape[1],))})
+    if not bool(((decay > 0) & (decay <= 1)).all()):
         raise ValueError(f"retention: expected every decay in (0, 1], got {decay.tolist()}")
     if reverse and symmetric_chunk is not None:
         raise ValueError("retention: symmetric_chunk counts chunks from the start and does not go with reverse")
-    log_decay = decay.log().to(q.dtype)[None, :, None]
-    packed = flatten("retention", cu_seqlens, q=q, k=k, v=v)
-    q, k, v = packed.rows
+    if symmetric_chunk is not None and symmetric_chunk < 1:
+        raise ValueError(f"retention: expected a symmetric_chunk of at least 1, got {symmetric_chunk}")
+    log_decay = _log_decay(decay, q.dtype)
     q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
     o, final = decayed_attention(q, k, v, log_decay, packed.cu_seqlens, initial_state, reverse=reverse)
     if symmetric_chunk is not None:
@@ -65,10 +67,18 @@ def retention(
     return packed.restore(o), final
 
 
+def _log_decay(decay: Tensor, dtype: torch.dtype) -> Tensor:
+    """[1, H, 1], as exact as tensors of ``dtype`` are computed."""
+    wide = compute_dtype(dtype)
+    return decay.to(torch.promote_types(decay.dtype, wide)).log().to(wide)[None, :, None]
+
+
 def _later(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, cu_seqlens: Tensor) -> Tensor:
     """What packed tokens see of those after them; ``q`` is scaled."""
     # Without its own token the state of a neighbour has decayed once less than the distance says.
-    return decayed_attention(q * log_decay.exp(), k, v, log_decay, cu_seqlens, reverse=True, exclusive=True)[0]
+    return decayed_attention(
+        q * log_decay.exp().to(q.dtype), k, v, log_decay, cu_seqlens, reverse=True, exclusive=True
+    )[0]
 
 
 def retention_reference(
@@ -133,8 +143,6 @@ class Retention(nn.Module):
         x is [batch, length, C], or packed [T, C] with ``cu_seqlens`` [S + 1]; the output is of the same shape.
     """
 
-    decay: Tensor
-
     def __init__(
         self,
         channels: int,
@@ -151,6 +159,8 @@ class Retention(nn.Module):
         head_width(channels, heads)
         if bidirectional and symmetric_chunk is not None:
             raise ValueError("symmetric_chunk: has no meaning with bidirectional, which sees every token already")
+        if symmetric_chunk is not None and symmetric_chunk < 1:
+            raise ValueError(f"symmetric_chunk: expected at least 1, got {symmetric_chunk}")
         self.heads, self.rotary = heads, rotary
         self.bidirectional, self.symmetric_chunk = bidirectional, symmetric_chunk
         self.q_proj = nn.Linear(channels, channels, bias=False)
@@ -159,7 +169,6 @@ class Retention(nn.Module):
         self.gate_proj = nn.Linear(channels, expand * channels, bias=False) if gate else None
         self.norm = nn.RMSNorm(expand * channels // heads, eps=1e-6, elementwise_affine=False) if norm else None
         self.o_proj = nn.Linear(expand * channels, channels, bias=False)
-        self.register_buffer("decay", retention_decays(heads), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -170,13 +179,15 @@ class Retention(nn.Module):
                 nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
             q, k = rotate_all((q, k), offsets)
-        o, _ = retention(q, k, v, self.decay, cu_seqlens=offsets, symmetric_chunk=self.symmetric_chunk)
+        # No buffer: it would follow the module to bfloat16, where 1 - 2^-9 is 1.
+        decay = retention_decays(self.heads, x.device)
+        o, _ = retention(q, k, v, decay, cu_seqlens=offsets, symmetric_chunk=self.symmetric_chunk)
         if self.bidirectional:
-            o = o + _later(q * q.shape[-1] ** -0.5, k, v, self.decay.log().to(q.dtype)[None, :, None], offsets)
+            o = o + _later(q * q.shape[-1] ** -0.5, k, v, _log_decay(decay, q.dtype), offsets)
         if self.norm is not None:
             o = self.norm(o)
         o = o.flatten(1)

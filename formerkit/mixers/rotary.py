@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from formerkit.mixers.layout import compute_dtype
-from formerkit.mixers.packing import sequence_of_rows
+from formerkit.mixers.packing import check_cu_seqlens, sequence_of_rows
 
 
 def positions(cu_seqlens: Tensor, total: int) -> Tensor:
@@ -29,8 +29,11 @@ def apply_rotary(x: Tensor, cu_seqlens: Tensor, base: float = 10000.0, period: i
         In the shape of x.
 
     Raises:
-        ValueError: If D is odd.
+        ValueError: If D is odd, or the offsets do not cover the rows.
     """
+    if x.ndim != 3:
+        raise ValueError(f"apply_rotary: expected x [T, H, D], got shape {tuple(x.shape)}")
+    check_cu_seqlens(cu_seqlens, x.shape[0], x.device)
     return rotate_all((x,), cu_seqlens, base, period)[0]
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.heads import head_width
-from formerkit.mixers.packing import flatten, pack, previous_rows, token_ranges
+from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.packing import check_shapes, flatten, pack, previous_rows, token_ranges
 
 MIXED = ("w", "k", "v", "r", "g")
 """What mixes a token with the one before it: decay, key, value, receptance, gate."""
@@ -48,11 +49,11 @@ def wkv6(
     """
     packed = flatten("wkv6", cu_seqlens, {"w": w}, r=r, k=k, v=v)
     r, k, v, w = packed.rows
-    if tuple(u.shape) != tuple(r.shape[1:]):
-        raise ValueError(f"wkv6: expected u of shape {tuple(r.shape[1:])}, got {tuple(u.shape)}")
-    log_decay, offsets = -torch.exp(w), packed.cu_seqlens
+    check_shapes("wkv6", r.device, {"u": (u, tuple(r.shape[1:]))})
+    # Nothing is left long before w is 10, and its exponential would soon be infinite.
+    log_decay, offsets = -torch.exp(w.to(compute_dtype(w.dtype)).clamp(max=10.0)), packed.cu_seqlens
     o, final = decayed_attention(r, k, v, log_decay, offsets, initial_state, reverse=reverse, exclusive=True)
-    o = o + (r * u * k).sum(-1, keepdim=True) * v
+    o = o + ((r * u * k).sum(-1, keepdim=True) * v).to(v.dtype)
     if bidirectional:
         o = o + decayed_attention(r, k, v, log_decay, offsets, reverse=not reverse, exclusive=True)[0]
     return packed.restore(o), final
@@ -159,7 +160,7 @@ class RWKV6(nn.Module):
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.receptance.in_features)
         step = previous_rows(rows, offsets) - rows
         w, k, v, r, g = self._mixed(rows, step)
         decay = self.time_decay[0] + torch.tanh(w @ self.time_decay_w1) @ self.time_decay_w2

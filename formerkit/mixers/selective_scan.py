@@ -62,6 +62,7 @@ def selective_scan(
         ValueError: On shapes that do not agree, offsets that do not cover the rows, or a state that would grow.
     """
     if u.ndim == 3 and cu_seqlens is None:
+        _check_leading(u, {"delta": delta, "B": B, "C": C} | ({} if z is None else {"z": z}))
         offsets = uniform_cu_seqlens(u.shape[0], u.shape[1], u.device)
         u_, delta, B, C = (x.flatten(0, 1) for x in (u, delta, B, C))
         z = None if z is None else z.flatten(0, 1)
@@ -72,9 +73,9 @@ def selective_scan(
     if cu_seqlens is None:
         cu_seqlens = uniform_cu_seqlens(1, u.shape[0], u.device)
     else:
-        check_cu_seqlens(cu_seqlens, u.shape[0])
+        check_cu_seqlens(cu_seqlens, u.shape[0], u.device)
     _check_shapes(u, delta, A, B, C, D, z, initial_state, cu_seqlens.numel() - 1)
-    if bool((A > 0).any()):
+    if not bool((A <= 0).all()):
         raise ValueError(f"selective_scan: expected A of at most 0, got {float(A.detach().max()):.4g}")
     if initial_state is None:
         initial_state = u.new_zeros(cu_seqlens.numel() - 1, *A.shape)
@@ -131,6 +132,14 @@ def selective_scan_reference(
     return y, torch.stack(final) if final else u.new_zeros(0, *A.shape)
 
 
+def _check_leading(u: Tensor, others: dict[str, Tensor]) -> None:
+    for name, value in others.items():
+        if value.ndim != 3 or value.shape[:2] != u.shape[:2]:
+            raise ValueError(
+                f"selective_scan: expected {name} [{u.shape[0]}, {u.shape[1]}, ...] as u is, got {tuple(value.shape)}"
+            )
+
+
 def _check_shapes(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None, h: Tensor | None, s: int
 ) -> None:
@@ -148,14 +157,13 @@ def _check_shapes(
         expected["z"] = (z, (t, e))
     if h is not None:
         expected["initial_state"] = (h, (s, e, n))
-    check_shapes("selective_scan", expected)
+    check_shapes("selective_scan", u.device, expected)
+    if not u.is_floating_point():
+        raise ValueError(f"selective_scan: expected u of a floating dtype, got {u.dtype}")
     for name, (value, _) in expected.items():
         # The step and the parameters may be wider, as gates and weights often are.
-        if value.device != u.device or (name in ("B", "C", "z") and value.dtype != u.dtype):
-            raise ValueError(
-                f"selective_scan: expected {name} of {u.dtype} on {u.device} as u is, "
-                f"got {value.dtype} on {value.device}"
-            )
+        if name in ("B", "C", "z") and value.dtype != u.dtype:
+            raise ValueError(f"selective_scan: expected {name} of {u.dtype} as u is, got {value.dtype}")
 
 
 def _compiled(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None,

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.layout import compute_dtype, full_precision
 from formerkit.mixers.packing import gather_rows, padded_rows
 
 CHUNK = 64
@@ -32,6 +32,14 @@ def selective_scan_chunked(
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
     """The arguments of :func:`formerkit.mixers.selective_scan`, all given; any device, float32 or wider inside."""
+    with full_precision(u):
+        return _by_chunks(u, delta, A, B, C, D, z, cu_seqlens, initial_state, reverse)
+
+
+def _by_chunks(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, z: Tensor | None, cu_seqlens: Tensor,
+    initial_state: Tensor, reverse: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     dtype = compute_dtype(u.dtype)
     rows, real = padded_rows(cu_seqlens, reverse)
     # Padding has no step (softplus of -inf is 0): it keeps the state and adds nothing.

@@ -11,6 +11,7 @@ which is gated linear attention with C as queries, B as keys and dt x as values.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +60,8 @@ def ssd(
             f"ssd: expected B and C [{t}, G, N] with G a divisor of {h} heads, "
             f"got {tuple(b.shape)} and {tuple(c.shape)}"
         )
-    check_shapes("ssd", {"delta": (step[..., 0], (t, h)), "A": (A, (h,)), "D": (D, (h,))})
-    if bool((A > 0).any()):
+    check_shapes("ssd", x.device, {"delta": (step[..., 0], (t, h)), "A": (A, (h,)), "D": (D, (h,))})
+    if not bool((A <= 0).all()):
         raise ValueError(f"ssd: expected A of at most 0, got {float(A.detach().max()):.4g}: the state would grow")
     wide = compute_dtype(x.dtype)
     step = F.softplus(step.to(wide))
@@ -129,6 +130,8 @@ class Mamba2(nn.Module):
     ) -> None:
         super().__init__()
         inner = expand * channels
+        if head_width < 1 or groups < 1:
+            raise ValueError(f"head_width, groups: expected at least 1, got {head_width} and {groups}")
         if inner % head_width:
             raise ValueError(f"channels: {inner} channels inside are not a multiple of heads of {head_width}")
         self.heads, self.groups, self.state_size = inner // head_width, groups, state_size
@@ -140,11 +143,19 @@ class Mamba2(nn.Module):
         self.dt_bias = nn.Parameter(torch.empty(self.heads))
         self.A_log = nn.Parameter(torch.empty(self.heads))
         self.D = nn.Parameter(torch.empty(self.heads))
-        for parameter in (self.dt_bias, self.A_log, self.D):
-            parameter._no_weight_decay = True  # type: ignore[attr-defined]
+        self._spare_from_weight_decay()
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out_proj = nn.Linear(inner, channels, bias=False)
         self.reset_parameters()
+
+    def _spare_from_weight_decay(self) -> None:
+        for parameter in (self.dt_bias, self.A_log, self.D):
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copy.deepcopy drops attributes of parameters.
+        super().__setstate__(state)
+        self._spare_from_weight_decay()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -157,7 +168,7 @@ class Mamba2(nn.Module):
         self.D.fill_(1)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
         inner, states = self.out_proj.in_features, self.groups * self.state_size
         z, mixed, delta = self.in_proj(rows).split((inner, inner + 2 * states, self.heads), dim=1)
         mixed = causal_conv_silu(mixed, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=offsets)  # type: ignore[arg-type]

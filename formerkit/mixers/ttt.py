@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.heads import head_width
-from formerkit.mixers.layout import compute_dtype, lanes, pad_columns, panel
+from formerkit.mixers.layout import compute_dtype, full_precision, lanes, pad_columns, panel
 from formerkit.mixers.packing import check_shapes, flatten, gather_rows, lengths_of, pack, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
 
@@ -129,6 +129,12 @@ def ttt_linear_reference(
 def ttt_linear_batched(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor,
                        initial: TTTState, cu_seqlens: Tensor, eps: float) -> tuple[Tensor, TTTState]:  # fmt: skip
     """Plain torch, a mini-batch at a time for all sequences and heads at once: for other devices and wide heads."""
+    with full_precision(q):
+        return _by_mini_batches(q, k, v, rate, scale, gamma, beta, initial, cu_seqlens, eps)
+
+
+def _by_mini_batches(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: Tensor, beta: Tensor,
+                     initial: TTTState, cu_seqlens: Tensor, eps: float) -> tuple[Tensor, TTTState]:  # fmt: skip
     dtype, n, lengths = compute_dtype(v.dtype), len(scale), lengths_of(cu_seqlens)
     steps = int((initial.place + lengths).max()) if len(lengths) else 0
     # Sequences that start inside a mini-batch are moved along, so that all finish mini-batches together.
@@ -194,9 +200,11 @@ def _check(q: Tensor, k: Tensor, v: Tensor, rate: Tensor, scale: Tensor, gamma: 
         "c": (state.c, (sequences, h, f)),
         "place": (state.place, (sequences,)),
     }
-    check_shapes("ttt_linear", expected)
+    check_shapes("ttt_linear", q.device, expected | {"scale": (scale, scale.shape)})
     if scale.ndim != 1 or scale.numel() < 1:
         raise ValueError(f"ttt_linear: expected scale [n], got shape {tuple(scale.shape)}")
+    if state.place.is_floating_point():
+        raise ValueError(f"ttt_linear: expected places of an integer dtype, got {state.place.dtype}")
     if bool((state.place < 0).any()) or bool((state.place >= len(scale)).any()):
         raise ValueError(f"ttt_linear: expected places in 0 .. {len(scale) - 1}, got {state.place.tolist()}")
 
@@ -286,6 +294,8 @@ class TTTLinear(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4, mini_batch: int = 16) -> None:
         super().__init__()
+        if mini_batch < 1:
+            raise ValueError(f"mini_batch: expected at least 1, got {mini_batch}")
         self.heads, self.width = heads, head_width(channels, heads)
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
             nn.Linear(channels, channels, bias=False) for _ in range(4)
@@ -313,7 +323,7 @@ class TTTLinear(nn.Module):
         self.post_norm.reset_parameters()
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
-        rows, offsets = pack(x, cu_seqlens)
+        rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         n = len(self.token_offset)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate_all((q, k), offsets, period=n)

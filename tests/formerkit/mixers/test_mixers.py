@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +22,7 @@ from formerkit.mixers import (
     TTTLinear,
 )
 from formerkit.mixers.backends import SWITCH, backends
+from formerkit.mixers.mamba import SelectiveSSM
 from tests.formerkit.mixers.twins import offsets
 
 CHANNELS = 32
@@ -134,6 +137,59 @@ def test_autocast_stays_close_to_float32(mixer: nn.Module) -> None:
     wide = mixer(x)
     assert float((low.float() - wide).norm() / wide.norm()) < 0.1
     assert torch.isfinite(x.grad).all()
+
+
+def test_autocast_without_kernels_is_as_close(mixer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixer = mixer.float()
+    x = torch.randn(2, 24, CHANNELS, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        compiled = mixer(x)
+        monkeypatch.setenv(SWITCH, "0")
+        low = mixer(x)
+    low.float().sum().backward()
+    assert float((low.float() - compiled.float()).norm() / compiled.float().norm()) < 0.01
+    assert torch.isfinite(x.grad).all()
+
+
+def test_retention_in_bfloat16_forgets_as_fast() -> None:
+    """Decays beside 1 are no numbers of bfloat16: heads that lost theirs would never forget."""
+    assert not any(name for name, _ in Retention(64, 8).bfloat16().named_buffers())
+    torch.manual_seed(0)
+    mixer = Retention(64, 8, norm=False, gate=False, rotary=False).bfloat16()
+    x = torch.ones(1, 3000, 64, dtype=torch.bfloat16)
+    low, wide = mixer(x), copy.deepcopy(mixer).double()(x.double())
+    assert float((low.double() - wide).norm() / wide.norm()) < 0.02
+
+
+def test_copies_spare_the_same_parameters_from_weight_decay(mixer: nn.Module) -> None:
+    def spared(module: nn.Module) -> list[str]:
+        return [name for name, value in module.named_parameters() if getattr(value, "_no_weight_decay", False)]
+
+    assert spared(copy.deepcopy(mixer)) == spared(mixer)
+    assert spared(pickle.loads(pickle.dumps(mixer))) == spared(mixer)
+    assert bool(spared(mixer)) == any(isinstance(part, SelectiveSSM | Mamba2) for part in mixer.modules())
+
+
+def test_other_widths_are_refused(mixer: nn.Module) -> None:
+    with pytest.raises(ValueError, match="channels"):
+        mixer(torch.zeros(1, 4, CHANNELS + 1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Retention(8, 0),
+        lambda: MLSTM(8, 0),
+        lambda: Attention(8, 0),
+        lambda: Mamba2(64, groups=0),
+        lambda: Mamba2(64, head_width=0),
+        lambda: TTTLinear(8, 2, 0),
+        lambda: Retention(8, symmetric_chunk=0),
+    ],
+)
+def test_sizes_of_nothing_are_refused(make: Callable[[], nn.Module]) -> None:
+    with pytest.raises(ValueError, match=r"heads|head_width|mini_batch|symmetric_chunk"):
+        make()
 
 
 @pytest.mark.parametrize("size", [1e4, -1e4])

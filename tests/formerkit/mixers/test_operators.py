@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from formerkit.mixers import mlstm
+from formerkit.mixers import mlstm, retention, wkv6
 from formerkit.mixers.backends import SWITCH
 from tests.formerkit.mixers.operators import BOTH_WAYS, OPERATORS, Case
 from tests.formerkit.mixers.twins import (
@@ -185,6 +185,101 @@ def test_wrong_shapes_and_dtypes_are_refused(name: str) -> None:
         if key in ALL[name].tokens[1:] and key not in ALL[name].gates:
             with pytest.raises(ValueError, match="float64"):
                 ALL[name].function(**case | {key: value.double()})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_batches_that_differ_are_refused(name: str) -> None:
+    """Also where the numbers of rows agree, and where one could be spread over the others."""
+    case = converted(random_case(name, 8, [12, 12, 12], torch.float32), Tensor.detach) | {"cu_seqlens": None}
+    rows = {key: case[key].expand(36, *case[key].shape[1:]).unflatten(0, (3, 12)) for key in ALL[name].tokens}
+    ALL[name].function(**case | rows)
+    for key in ALL[name].tokens[1:]:
+        wrong = rows[key].flatten(0, 1)
+        for value in (wrong.unflatten(0, (12, 3)), rows[key][:1], rows[key][:, :7], wrong):
+            with pytest.raises(ValueError, match="expected"):
+                ALL[name].function(**case | rows | {key: value})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_tensors_on_another_device_are_refused(name: str) -> None:
+    case = converted(random_case(name, 8, [10], torch.float32), Tensor.detach)
+    for key, value in case.items():
+        elsewhere = converted(value, lambda x: x.to("meta")) if key != "cu_seqlens" else value.to("meta")
+        if key != ALL[name].tokens[0] and elsewhere is not value and not isinstance(value, float | bool | int):
+            with pytest.raises(ValueError, match="expected"):
+                ALL[name].function(**case | {key: elsewhere})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_integers_are_refused(name: str) -> None:
+    case = converted(random_case(name, 8, [10], torch.float32), Tensor.detach)
+    rows = {key: case[key].long() for key in ALL[name].tokens}
+    with pytest.raises(ValueError, match="floating"):
+        ALL[name].function(**case | rows)
+
+
+@pytest.mark.parametrize("name", ["selective_scan", "ssd", "gated_linear_attention", "retention"])
+def test_a_decay_that_is_no_number_is_refused(name: str) -> None:
+    case = random_case(name, 9, [10], torch.float32)
+    key = {"gated_linear_attention": "log_decay", "retention": "decay"}.get(name, "A")
+    with pytest.raises(ValueError, match="nan"):
+        ALL[name].function(**case | {key: torch.full_like(case[key], torch.nan)})
+
+
+def test_chunks_without_tokens_are_refused() -> None:
+    case = random_case("retention, symmetric chunks", 9, [10], torch.float32)
+    with pytest.raises(ValueError, match="symmetric_chunk"):
+        retention(**case | {"symmetric_chunk": 0})
+
+
+EXTREME = {
+    "selective_scan": ("delta", "z"),
+    "ssd": ("delta",),
+    "gated_linear_attention": ("log_decay",),
+    "wkv6": ("w",),
+    "wkv6, bidirectional": ("w",),
+    "mlstm": ("i", "f"),
+}
+"""Gates that nothing bounds."""
+
+
+@pytest.mark.parametrize("kernels", ["1", "0"])
+@pytest.mark.parametrize("size", [-1e30, -1e4, -100.0, 100.0, 1e4])
+@pytest.mark.parametrize(("name", "gate"), [(name, gate) for name, gates in EXTREME.items() for gate in gates])
+def test_extreme_gates_stay_finite(
+    name: str, gate: str, size: float, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SWITCH, kernels)
+    case = converted(random_case(name, 3, [40], torch.float32), Tensor.detach)
+    value = case[gate].expand(40, *case[gate].shape[1:]).clone()
+    value[10:20] = -abs(size) if gate == "log_decay" else size
+    for result in value_and_gradients(ALL[name].function, case | {gate: value.requires_grad_()}):
+        assert torch.isfinite(result).all()
+
+
+@pytest.mark.parametrize("kernels", ["1", "0"])
+@pytest.mark.parametrize("nothing", [-1e30, -torch.inf])
+def test_a_decay_that_leaves_nothing_leaves_its_neighbours_alone(
+    nothing: float, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = converted(random_case("gated_linear_attention", 3, [40], torch.float64), Tensor.detach)
+    decay = case["log_decay"].expand(40, *case["log_decay"].shape[1:]).clone()
+    decay[11] = nothing
+    expected = ALL["gated_linear_attention"].twin(**case | {"log_decay": decay})
+    monkeypatch.setenv(SWITCH, kernels)
+    assert_same(list(ALL["gated_linear_attention"].function(**case | {"log_decay": decay})), list(expected), 1e-10)
+
+
+def test_the_bonus_of_wkv_does_not_widen_the_output() -> None:
+    case = random_case("wkv6", 3, [10], torch.float32)
+    assert wkv6(**case | {"u": case["u"].double()})[0].dtype == torch.float32
+
+
+def test_decays_of_retention_are_as_exact_as_the_rest() -> None:
+    """One constant to the power of thousands shows what its logarithm was rounded to."""
+    ones, decay = torch.ones(4096, 1, 1, dtype=torch.float64), torch.tensor([1 - 2.0**-5])
+    _, state = retention(ones, ones * (torch.arange(4096) == 0)[:, None, None], ones, decay)
+    assert float(state) == pytest.approx((1 - 2.0**-5) ** 4095, rel=1e-10, abs=0.0)
 
 
 @pytest.mark.parametrize("open_gate", [-6.0, 3.0])
