@@ -18,7 +18,9 @@ def test_plain_and_gzipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"plain", gzip.compress(b"text" * 99)[:-12], gzip.compress(b"text")[:10] + b"\xff" * 9]
+    "content",
+    [b"plain", gzip.compress(b"text" * 99)[:-12], gzip.compress(b"text")[:10] + b"\xff" * 9],
+    ids=["plain", "cut", "spoilt"],
 )
 def test_damaged_gzip(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.gz").write_bytes(content)
