@@ -1,7 +1,8 @@
 """Sequence mixers behind one call: ``y = mixer(x, cu_seqlens=None)``.
 
 ``x`` is [batch, length, channels], or packed [total, channels] with ``cu_seqlens`` [sequences + 1]. The functions
-below the modules take heads and an initial state, and return the final one beside the output.
+below the modules take heads and an initial state, and return the final one beside the output. Causal modules go on
+with a sequence in pieces by ``y, state = mixer.with_state(x, state)``.
 """
 
 from formerkit.mixers.attention import Attention, attention
@@ -17,6 +18,7 @@ from formerkit.mixers.rotary import apply_rotary
 from formerkit.mixers.rwkv import RWKV6, wkv6
 from formerkit.mixers.selective_scan import selective_scan
 from formerkit.mixers.ssd import Mamba2, ssd
+from formerkit.mixers.state import MixerState
 from formerkit.mixers.ttt import TTTLinear, TTTState, ttt_linear
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "MLSTMState",
     "Mamba",
     "Mamba2",
+    "MixerState",
     "PerformerFeatures",
     "Retention",
     "TTTLinear",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.packing import pack
-from formerkit.mixers.selective_scan import selective_scan_output
+from formerkit.mixers.selective_scan import selective_scan, selective_scan_output
+from formerkit.mixers.state import MixerState, convolved, demand_causal, starting
 
 
 class SelectiveSSM(nn.Module):
@@ -73,11 +74,27 @@ class SelectiveSSM(nn.Module):
 
     def forward(self, u: Tensor, z: Tensor, cu_seqlens: Tensor) -> Tensor:
         """Packed u and gate z, both [T, E], to [T, E]."""
-        rank, states = self.dt_proj.in_features, self.A_log.shape[1]
         c = causal_conv_silu(u, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=cu_seqlens, reverse=self.reverse)  # type: ignore[arg-type]
+        return selective_scan_output(c, *self._scanned_with(c), self.D, z, cu_seqlens, self.reverse)
+
+    def with_state(
+        self, u: Tensor, z: Tensor, cu_seqlens: Tensor, state: MixerState | None
+    ) -> tuple[Tensor, MixerState]:
+        """The same of a piece, and the state behind it."""
+        demand_causal(not self.reverse)
+        state = starting(state, u, cu_seqlens.numel() - 1, self.conv.kernel_size[0] - 1)
+        c, last = convolved(self.conv, u, cu_seqlens, state.rows)
+        y, memory = selective_scan(
+            c, *self._scanned_with(c), self.D, z, cu_seqlens=cu_seqlens, initial_state=state.memory
+        )
+        return y, state.after(memory, last, cu_seqlens)
+
+    def _scanned_with(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Steps before softplus [T, E], A [E, N], B and C [T, N]."""
+        rank, states = self.dt_proj.in_features, self.A_log.shape[1]
         step, B, C = self.x_proj(c).split((rank, states, states), dim=1)
         A = -torch.exp(self.A_log.float() if self.A_log.dtype == torch.bfloat16 else self.A_log)
-        return selective_scan_output(c, self.dt_proj(step), A, B, C, self.D, z, cu_seqlens, self.reverse)
+        return self.dt_proj(step), A, B, C
 
 
 class Mamba(nn.Module):
@@ -120,3 +137,23 @@ class Mamba(nn.Module):
         u, z = self.in_proj(rows).chunk(2, dim=1)
         y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
         return self.out_proj(y).reshape(x.shape)
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the mixer looks ahead, or the state is of other sequences.
+        """
+        demand_causal(len(self.directions) == 1)
+        rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
+        u, z = self.in_proj(rows).chunk(2, dim=1)
+        y, state = self.directions[0].with_state(u, z, offsets, state)  # type: ignore[operator]
+        return self.out_proj(y).reshape(x.shape), state

@@ -25,6 +25,7 @@ from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.mlstm_compiled import mlstm_compiled
 from formerkit.mixers.packing import check_shapes, flatten, gather_rows, pack, padded_rows, token_ranges
+from formerkit.mixers.state import MixerState, convolved, demand_causal, starting
 
 EMPTY = -1e30
 """Stabiliser of a memory that has seen nothing: finite, as infinities would meet and leave a NaN."""
@@ -276,12 +277,39 @@ class MLSTM(nn.Module):
         rows, offsets = pack(x, cu_seqlens, self.proj_up.in_features)
         a, z = self.proj_up(rows).chunk(2, dim=1)
         c = causal_conv_silu(a, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=offsets, reverse=self.reverse)  # type: ignore[arg-type]
+        return self._remembered(a, c, z, offsets, None)[0].reshape(x.shape)
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the mixer looks ahead, or the state is of other sequences.
+        """
+        demand_causal(not self.reverse)
+        rows, offsets = pack(x, cu_seqlens, self.proj_up.in_features)
+        a, z = self.proj_up(rows).chunk(2, dim=1)
+        state = starting(state, a, offsets.numel() - 1, self.conv.kernel_size[0] - 1)
+        c, last = convolved(self.conv, a, offsets, state.rows)
+        y, memory = self._remembered(a, c, z, offsets, state.memory)
+        return y.reshape(x.shape), state.after(memory, last, offsets)
+
+    def _remembered(
+        self, a: Tensor, c: Tensor, z: Tensor, offsets: Tensor, memory: MLSTMState | None
+    ) -> tuple[Tensor, MLSTMState]:
         q, k, v = self.q_proj(c), self.k_proj(c), self.v_proj(a)
         seen = torch.cat([q, k, v], dim=1)
         q, k, v = (part.unflatten(1, (self.heads, -1)) for part in (q, k, v))
         gates = self.input_gate(seen), self.forget_gate(seen)
-        h, _ = mlstm(q, k, v, *gates, cu_seqlens=offsets, reverse=self.reverse)
-        return self.proj_down((self.norm(h.flatten(1)) + self.skip * c) * F.silu(z)).reshape(x.shape)
+        h, memory = mlstm(q, k, v, *gates, cu_seqlens=offsets, initial_state=memory, reverse=self.reverse)
+        return self.proj_down((self.norm(h.flatten(1)) + self.skip * c) * F.silu(z)), memory
 
 
 class OffsetNorm(nn.Module):

@@ -11,6 +11,7 @@ from formerkit.mixers.heads import head_width
 from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import check_shapes, flatten, lengths_of, pack, sequence_of_rows, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
+from formerkit.mixers.state import MixerState, demand_causal, starting
 
 
 def retention_decays(heads: int, device: torch.device | None = None) -> Tensor:
@@ -180,12 +181,37 @@ class Retention(nn.Module):
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
+        return self._retained(rows, offsets, MixerState.fresh(rows, offsets.numel() - 1))[0].reshape(x.shape)
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the mixer looks ahead, or the state is of other sequences.
+        """
+        demand_causal(not self.bidirectional and self.symmetric_chunk is None)
+        rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
+        state = starting(state, rows, offsets.numel() - 1)
+        y, memory = self._retained(rows, offsets, state)
+        return y.reshape(x.shape), state.after(memory, state.rows, offsets)
+
+    def _retained(self, rows: Tensor, offsets: Tensor, state: MixerState) -> tuple[Tensor, Tensor]:
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = rotate_all((q, k), offsets)
+            q, k = rotate_all((q, k), offsets, start=state.seen)
         # No buffer: it would follow the module to bfloat16, where 1 - 2^-9 is 1.
-        decay = retention_decays(self.heads, x.device)
-        o, _ = retention(q, k, v, decay, cu_seqlens=offsets, symmetric_chunk=self.symmetric_chunk)
+        decay = retention_decays(self.heads, rows.device)
+        o, memory = retention(
+            q, k, v, decay, cu_seqlens=offsets, initial_state=state.memory, symmetric_chunk=self.symmetric_chunk
+        )
         if self.bidirectional:
             o = o + _later(q * q.shape[-1] ** -0.5, k, v, _log_decay(decay, q.dtype), offsets)
         if self.norm is not None:
@@ -193,4 +219,4 @@ class Retention(nn.Module):
         o = o.flatten(1)
         if self.gate_proj is not None:
             o = F.silu(self.gate_proj(rows)) * o
-        return self.o_proj(o).reshape(x.shape)
+        return self.o_proj(o), memory

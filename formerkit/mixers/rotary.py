@@ -38,13 +38,22 @@ def apply_rotary(x: Tensor, cu_seqlens: Tensor, base: float = 10000.0, period: i
 
 
 def rotate_all(
-    tensors: Sequence[Tensor], cu_seqlens: Tensor, base: float = 10000.0, period: int | None = None
+    tensors: Sequence[Tensor],
+    cu_seqlens: Tensor,
+    base: float = 10000.0,
+    period: int | None = None,
+    start: Tensor | None = None,
 ) -> list[Tensor]:
-    """:func:`apply_rotary` to tensors [T, H, D] of one width, whose angles are computed once."""
+    """:func:`apply_rotary` to tensors [T, H, D] of one width, whose angles are computed once.
+
+    Positions of each sequence count from ``start`` [S] int64, if it is given.
+    """
     x = tensors[0]
     if x.shape[-1] % 2:
         raise ValueError(f"apply_rotary: expected an even last axis, got {x.shape[-1]}")
     place = positions(cu_seqlens, x.shape[0])
+    if start is not None:
+        place = place + start[sequence_of_rows(cu_seqlens)]
     if period is not None:
         place = place % period
     wide = compute_dtype(x.dtype)

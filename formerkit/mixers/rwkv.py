@@ -13,6 +13,7 @@ from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.heads import head_width
 from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import check_shapes, flatten, pack, previous_rows, token_ranges
+from formerkit.mixers.state import MixerState, demand_causal, lengthened, starting
 
 MIXED = ("w", "k", "v", "r", "g")
 """What mixes a token with the one before it: decay, key, value, receptance, gate."""
@@ -161,14 +162,43 @@ class RWKV6(nn.Module):
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         rows, offsets = pack(x, cu_seqlens, self.receptance.in_features)
-        step = previous_rows(rows, offsets) - rows
+        return self._mixed_over_time(rows, previous_rows(rows, offsets), offsets, None)[0].reshape(x.shape)
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the mixer looks ahead, or the state is of other sequences.
+        """
+        demand_causal(not self.bidirectional)
+        rows, offsets = pack(x, cu_seqlens, self.receptance.in_features)
+        state = starting(state, rows, offsets.numel() - 1, 1)
+        piece = lengthened(rows, offsets, state.rows)
+        previous = piece.rows.index_select(0, piece.new - 1)
+        y, memory = self._mixed_over_time(rows, previous, offsets, state.memory)
+        return y.reshape(x.shape), state.after(memory, piece.last, offsets)
+
+    def _mixed_over_time(
+        self, rows: Tensor, previous: Tensor, offsets: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        step = previous - rows
         w, k, v, r, g = self._mixed(rows, step)
         decay = self.time_decay[0] + torch.tanh(w @ self.time_decay_w1) @ self.time_decay_w2
         r, k, v, decay = (
             part.unflatten(1, (self.heads, -1)) for part in (self.receptance(r), self.key(k), self.value(v), decay)
         )
-        o, _ = wkv6(r, k, v, decay, self.time_faaaa, cu_seqlens=offsets, bidirectional=self.bidirectional)
-        return self.output(self.norm(o.flatten(1)) * F.silu(self.gate(g))).reshape(x.shape)
+        o, memory = wkv6(
+            r, k, v, decay, self.time_faaaa, cu_seqlens=offsets, initial_state=memory, bidirectional=self.bidirectional
+        )
+        return self.output(self.norm(o.flatten(1)) * F.silu(self.gate(g))), memory
 
     def _mixed(self, rows: Tensor, step: Tensor) -> list[Tensor]:
         """What the decay, key, value, receptance and gate see: ``x + step * (maa + a low-rank map of x)``."""

@@ -21,6 +21,7 @@ from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import check_shapes, flatten, pack, token_ranges
+from formerkit.mixers.state import MixerState, convolved, starting
 
 
 def ssd(
@@ -169,11 +170,42 @@ class Mamba2(nn.Module):
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
-        inner, states = self.out_proj.in_features, self.groups * self.state_size
-        z, mixed, delta = self.in_proj(rows).split((inner, inner + 2 * states, self.heads), dim=1)
+        z, mixed, delta = self._projected(rows)
         mixed = causal_conv_silu(mixed, self.conv.weight[:, 0], self.conv.bias, cu_seqlens=offsets)  # type: ignore[arg-type]
-        u, B, C = mixed.split((inner, states, states), dim=1)
+        return self._scanned(z, mixed, delta, offsets, None)[0].reshape(x.shape)
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the state is of other sequences.
+        """
+        rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
+        z, mixed, delta = self._projected(rows)
+        state = starting(state, mixed, offsets.numel() - 1, self.conv.kernel_size[0] - 1)
+        mixed, last = convolved(self.conv, mixed, offsets, state.rows)
+        y, memory = self._scanned(z, mixed, delta, offsets, state.memory)
+        return y.reshape(x.shape), state.after(memory, last, offsets)
+
+    def _projected(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """The gate, what is convolved, and the steps."""
+        inner, states = self.out_proj.in_features, self.groups * self.state_size
+        return self.in_proj(rows).split((inner, inner + 2 * states, self.heads), dim=1)
+
+    def _scanned(
+        self, z: Tensor, mixed: Tensor, delta: Tensor, offsets: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        states = self.groups * self.state_size
+        u, B, C = mixed.split((self.out_proj.in_features, states, states), dim=1)
         u, B, C = u.unflatten(1, (self.heads, -1)), *(part.unflatten(1, (self.groups, -1)) for part in (B, C))
         A = -torch.exp(self.A_log.float() if self.A_log.dtype == torch.bfloat16 else self.A_log)
-        y, _ = ssd(u, delta + self.dt_bias, A, B, C, self.D, cu_seqlens=offsets)
-        return self.out_proj(self.norm(y.flatten(1) * F.silu(z))).reshape(x.shape)
+        y, memory = ssd(u, delta + self.dt_bias, A, B, C, self.D, cu_seqlens=offsets, initial_state=memory)
+        return self.out_proj(self.norm(y.flatten(1) * F.silu(z))), memory

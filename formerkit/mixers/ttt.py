@@ -22,6 +22,7 @@ from formerkit.mixers.heads import head_width
 from formerkit.mixers.layout import compute_dtype, full_precision, lanes, pad_columns, panel
 from formerkit.mixers.packing import check_shapes, flatten, gather_rows, lengths_of, pack, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
+from formerkit.mixers.state import MixerState, starting
 
 
 class TTTState(NamedTuple):
@@ -323,13 +324,34 @@ class TTTLinear(nn.Module):
         self.post_norm.reset_parameters()
 
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
+        return self.with_state(x, None, cu_seqlens)[0]
+
+    def with_state(
+        self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
+    ) -> tuple[Tensor, MixerState]:
+        """Output of a piece, and the state to give along with the next one.
+
+        Pieces one after the other give what the whole sequences give.
+
+        Args:
+            x: As in ``forward``. state: Behind the piece before; None with the first.
+            cu_seqlens: Of the piece; a sequence may be empty in it.
+
+        Raises:
+            ValueError: If the state is of other sequences.
+        """
         rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
-        n = len(self.token_offset)
+        state, n = starting(state, rows, offsets.numel() - 1), len(self.token_offset)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = rotate_all((q, k), offsets, period=n)
+        q, k = rotate_all((q, k), offsets, period=n, start=state.seen)
         rate = torch.sigmoid(rows @ self.rate_weight[:, 0].T + self.rate_bias[:, 0]) / self.width
         place = torch.arange(1, n + 1, device=x.device, dtype=self.token_offset.dtype)
         scale = F.relu(1 / place + self.token_offset)
-        start = TTTState.fresh(self.W, self.b[:, 0], offsets.numel() - 1)
-        o, _ = ttt_linear(q, k, v, rate.to(q.dtype), scale, self.norm_weight, self.norm_bias, start, cu_seqlens=offsets)
-        return self.o_proj(self.post_norm(o.flatten(1))).reshape(x.shape)
+        start = state.memory
+        if start is None:
+            start = TTTState.fresh(self.W, self.b[:, 0], offsets.numel() - 1)
+        o, memory = ttt_linear(
+            q, k, v, rate.to(q.dtype), scale, self.norm_weight, self.norm_bias, start, cu_seqlens=offsets
+        )
+        y = self.o_proj(self.post_norm(o.flatten(1)))
+        return y.reshape(x.shape), state.after(memory, state.rows, offsets)
