@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from formerkit.io import ConfigError
-from formerkit.training.settings import TrainingSettings, check_rate
+from formerkit.training.settings import TrainingSettings, check_rate, definite
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
@@ -104,6 +104,7 @@ def parse(
             more(parser)
 
     config, _ = parse_program(build, argv, prog=prog, description=about, needs_builtin=lambda _: False)
+    config.training.precision = definite(config.training.precision, config.training.accelerator)
     return config
 
 
@@ -118,7 +119,7 @@ def instantiate(config: Namespace) -> tuple[Source, EncodingSettings, GraphTrain
     for name in ("data", "model"):
         wanted[name].pop("name")
     made = parser.instantiate(wanted)
-    return made.data, made.encoding, made.training.resolved(), vars(made.model)
+    return made.data, made.encoding, made.training, vars(made.model)
 
 
 def model_class(name: str) -> Any:

@@ -96,7 +96,7 @@ def instantiate(config: Namespace) -> tuple[DataSettings, OneCycleTraining, dict
         made = parser.instantiate(wanted)
     except ValueError as error:
         raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from error
-    return made.data, made.training.resolved(), vars(made.model)
+    return made.data, made.training, vars(made.model)
 
 
 def make_model(data: DataSettings, arguments: dict[str, Any]) -> LION:

@@ -28,6 +28,7 @@ DESCRIPTION = "Train LION on KITTI, or on built-in scenes where KITTI is absent.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     from formerkit.training.cli import parse_program
+    from formerkit.training.settings import definite
 
     keep_freed_memory()
     try:
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             build, sys.argv[1:] if argv is None else argv, prog="python -m pointdet.train", description=DESCRIPTION,
             needs_builtin=lambda config: not looks_like_kitti(config.data.root),
         )  # fmt: skip
+        config.training.precision = definite(config.training.precision, config.training.accelerator)
         train(config, builtin)
     except (FormerkitError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from formerkit.io import ConfigError
+from formerkit.training.settings import definite, on_gpu
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -18,7 +19,6 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
     Raises:
         ConfigError: If this machine has no such device, or Fabric knows no such name.
     """
-    import torch
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import MixedPrecision
     from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -29,10 +29,11 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
         def convert_input(self, data: Any) -> Any:
             return data
 
-    on_gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    precision: dict[str, Any] = {"precision": settings.precision}
-    if settings.precision.endswith("-mixed"):
-        precision = {"plugins": [Mixed(settings.precision, device="cuda" if on_gpu else "cpu")]}  # type: ignore[arg-type]
+    wanted = definite(settings.precision, settings.accelerator)
+    precision: dict[str, Any] = {"precision": wanted}
+    if wanted.endswith("-mixed"):
+        device = "cuda" if on_gpu(settings.accelerator) else "cpu"
+        precision = {"plugins": [Mixed(wanted, device=device)]}  # type: ignore[arg-type]
     try:
         fabric = Fabric(
             accelerator=settings.accelerator,

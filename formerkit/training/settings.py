@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from formerkit.io import ConfigError
 
 if TYPE_CHECKING:
     from formerkit.training.schedule import Schedule
-
-S = TypeVar("S", bound="TrainingSettings")
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,25 @@ class TrainingSettings:
         if not self.clip_norm > 0:
             raise ConfigError(f"training.clip_norm: expected a number above 0 (.inf for none), got {self.clip_norm}")
 
-    def resolved(self: S) -> S:
-        """The same with ``auto`` precision made definite."""
-        if self.precision != "auto":
-            return self
-        import torch
 
-        native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else _cpu_multiplies_bfloat16()
-        return replace(self, precision="bf16-mixed" if native else "32-true")
+def on_gpu(accelerator: str) -> bool:
+    """Whether Fabric's ``accelerator`` means CUDA on this machine."""
+    import torch
+
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def definite(precision: str, accelerator: str) -> str:
+    """What ``auto`` is on this machine; any other precision is itself.
+
+    A run's record says which, and a machine with another one does not go on with the run.
+    """
+    if precision != "auto":
+        return precision
+    import torch
+
+    native = torch.cuda.is_bf16_supported() if on_gpu(accelerator) else _cpu_multiplies_bfloat16()
+    return "bf16-mixed" if native else "32-true"
 
 
 def _cpu_multiplies_bfloat16() -> bool:
