@@ -282,17 +282,7 @@ class MLSTM(nn.Module):
     def with_state(
         self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
     ) -> tuple[Tensor, MixerState]:
-        """Output of a piece, and the state to give along with the next one.
-
-        Pieces one after the other give what the whole sequences give.
-
-        Args:
-            x: As in ``forward``. state: Behind the piece before; None with the first.
-            cu_seqlens: Of the piece; a sequence may be empty in it.
-
-        Raises:
-            ValueError: If the mixer looks ahead, or the state is of other sequences.
-        """
+        """``forward`` of a piece, and where the mixer then stands; see :mod:`formerkit.mixers.state`."""
         demand_causal(not self.reverse)
         rows, offsets = pack(x, cu_seqlens, self.proj_up.in_features)
         a, z = self.proj_up(rows).chunk(2, dim=1)

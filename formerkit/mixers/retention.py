@@ -186,17 +186,7 @@ class Retention(nn.Module):
     def with_state(
         self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
     ) -> tuple[Tensor, MixerState]:
-        """Output of a piece, and the state to give along with the next one.
-
-        Pieces one after the other give what the whole sequences give.
-
-        Args:
-            x: As in ``forward``. state: Behind the piece before; None with the first.
-            cu_seqlens: Of the piece; a sequence may be empty in it.
-
-        Raises:
-            ValueError: If the mixer looks ahead, or the state is of other sequences.
-        """
+        """``forward`` of a piece, and where the mixer then stands; see :mod:`formerkit.mixers.state`."""
         demand_causal(not self.bidirectional and self.symmetric_chunk is None)
         rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         state = starting(state, rows, offsets.numel() - 1)

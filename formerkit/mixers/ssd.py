@@ -177,17 +177,7 @@ class Mamba2(nn.Module):
     def with_state(
         self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
     ) -> tuple[Tensor, MixerState]:
-        """Output of a piece, and the state to give along with the next one.
-
-        Pieces one after the other give what the whole sequences give.
-
-        Args:
-            x: As in ``forward``. state: Behind the piece before; None with the first.
-            cu_seqlens: Of the piece; a sequence may be empty in it.
-
-        Raises:
-            ValueError: If the state is of other sequences.
-        """
+        """``forward`` of a piece, and where the mixer then stands; see :mod:`formerkit.mixers.state`."""
         rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
         z, mixed, delta = self._projected(rows)
         state = starting(state, mixed, offsets.numel() - 1, self.conv.kernel_size[0] - 1)

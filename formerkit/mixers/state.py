@@ -1,4 +1,10 @@
-"""Where a causal mixer stands between two pieces of a sequence."""
+"""Where a causal mixer stands between two pieces of a sequence.
+
+``y, state = mixer.with_state(x, state=None, cu_seqlens=None)`` is ``mixer(x, cu_seqlens)`` of a piece behind those that
+led to ``state``: what the pieces give, one after the other, is what the whole sequences give. With the first piece
+state is None; a sequence may be empty in a piece. A mixer that looks ahead, and a state of other sequences, is a
+``ValueError``.
+"""
 
 from __future__ import annotations
 

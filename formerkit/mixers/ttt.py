@@ -329,17 +329,7 @@ class TTTLinear(nn.Module):
     def with_state(
         self, x: Tensor, state: MixerState | None = None, cu_seqlens: Tensor | None = None
     ) -> tuple[Tensor, MixerState]:
-        """Output of a piece, and the state to give along with the next one.
-
-        Pieces one after the other give what the whole sequences give.
-
-        Args:
-            x: As in ``forward``. state: Behind the piece before; None with the first.
-            cu_seqlens: Of the piece; a sequence may be empty in it.
-
-        Raises:
-            ValueError: If the state is of other sequences.
-        """
+        """``forward`` of a piece, and where the mixer then stands; see :mod:`formerkit.mixers.state`."""
         rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         state, n = starting(state, rows, offsets.numel() - 1), len(self.token_offset)
         q, k, v = (p(rows).unflatten(1, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
