@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,11 @@ from torch import Tensor, nn
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.packing import pack
 from formerkit.mixers.selective_scan import selective_scan, selective_scan_output
+from formerkit.mixers.spared import SparesParameters
 from formerkit.mixers.state import MixerState, convolved, demand_causal, starting
 
 
-class SelectiveSSM(nn.Module):
+class SelectiveSSM(SparesParameters):
     """One direction: causal convolution, input-dependent step, B and C, and the selective scan.
 
     Args:
@@ -26,6 +26,8 @@ class SelectiveSSM(nn.Module):
         reverse: Scan from the last row of a sequence to its first.
         special_step_init: Draw the steps' bias so that they start log-uniform in [0.001, 0.1].
     """
+
+    spared = ("A_log", "D")
 
     def __init__(
         self,
@@ -45,17 +47,8 @@ class SelectiveSSM(nn.Module):
         self.dt_proj = nn.Linear(step_rank, channels)
         self.A_log = nn.Parameter(torch.empty(channels, state_size))
         self.D = nn.Parameter(torch.empty(channels))
-        self._spare_from_weight_decay()
+        self.spare()
         self.reset_parameters()
-
-    def _spare_from_weight_decay(self) -> None:
-        for parameter in (self.A_log, self.D):
-            parameter._no_weight_decay = True  # type: ignore[attr-defined]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # copy.deepcopy drops attributes of parameters.
-        super().__setstate__(state)
-        self._spare_from_weight_decay()
 
     def reset_parameters(self) -> None:
         """S4D-real start: A = -(1 .. N) in each channel, D = 1."""

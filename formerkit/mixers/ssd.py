@@ -11,7 +11,6 @@ which is gated linear attention with C as queries, B as keys and dt x as values.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.gated_linear_attention import decayed_attention
 from formerkit.mixers.layout import compute_dtype
 from formerkit.mixers.packing import check_shapes, flatten, pack, token_ranges
+from formerkit.mixers.spared import SparesParameters
 from formerkit.mixers.state import MixerState, convolved, starting
 
 
@@ -105,7 +105,7 @@ def ssd_reference(
     return y, torch.stack(finals) if finals else x.new_zeros(0, x.shape[1], B.shape[2], x.shape[2])
 
 
-class Mamba2(nn.Module):
+class Mamba2(SparesParameters):
     """Mamba-2: one projection in, a convolution over x, B and C, the scan, a gated norm, projection out.
 
     Args:
@@ -119,6 +119,8 @@ class Mamba2(nn.Module):
     Shapes:
         x is [batch, length, C], or packed [T, C] with ``cu_seqlens`` [S + 1]; the output is of the same shape.
     """
+
+    spared = ("dt_bias", "A_log", "D")
 
     def __init__(
         self,
@@ -144,19 +146,10 @@ class Mamba2(nn.Module):
         self.dt_bias = nn.Parameter(torch.empty(self.heads))
         self.A_log = nn.Parameter(torch.empty(self.heads))
         self.D = nn.Parameter(torch.empty(self.heads))
-        self._spare_from_weight_decay()
+        self.spare()
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out_proj = nn.Linear(inner, channels, bias=False)
         self.reset_parameters()
-
-    def _spare_from_weight_decay(self) -> None:
-        for parameter in (self.dt_bias, self.A_log, self.D):
-            parameter._no_weight_decay = True  # type: ignore[attr-defined]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # copy.deepcopy drops attributes of parameters.
-        super().__setstate__(state)
-        self._spare_from_weight_decay()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
