@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from formerkit.io import CheckpointError, sync_folder
+from formerkit.io import CheckpointError, atomic_write, sync_folder
 
 MODEL, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
 _NAME = re.compile(r"(step|best)_(\d+)")
@@ -131,16 +131,8 @@ def _contents(model: dict[str, Tensor], optimizer: dict[str, Any] | None, state:
 def _write_files(folder: Path, files: dict[str, bytes]) -> None:
     # Written by Python and not by safetensors, whose errors (a full disk, for one) are no OSError.
     for name, content in files.items():
-        try:
-            with open(folder / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            if error.filename is None:
-                error.filename = str(folder / name)  # a full disk names no file
-            raise
-    sync_folder(folder)
+        with atomic_write(folder / name) as file:
+            file.write(content)
 
 
 def _own(value: Tensor) -> Tensor:
