@@ -57,7 +57,10 @@ def fit_task(
     fabric.print(task.summary)
     torch.manual_seed(torch_seed(seed, "weights"))
     objective = task.objective(make_model(task))
-    model, optimizer = fabric.setup(objective, adam(objective, weight_decay=settings.weight_decay, beta2=0.999))
+    decoupled = settings.optimizer == "adamw"
+    model, optimizer = fabric.setup(
+        objective, adam(objective, weight_decay=settings.weight_decay, beta2=0.999, decoupled=decoupled)
+    )
     model.mark_forward_method("predict")
     samples = settings.batch_size * settings.accumulate * fabric.world_size
     steps = task.steps_per_epoch(samples)

@@ -30,7 +30,9 @@ class GraphTraining(TrainingSettings):
     """How a model of graphs is trained.
 
     Attributes:
-        lr: First or highest learning rate, of Adam with decoupled weight decay.
+        lr: First or highest learning rate.
+        optimizer: Adam, with weight decay decoupled (``adamw``) or in the gradient (``adam``, as in Kipf and Welling's
+            experiments).
         schedule: A rate that falls when validations bring nothing better; half a cosine; or none.
         factor, patience, min_lr: Of ``plateau``: the rate is multiplied by ``factor`` after more than ``patience``
             validations in a row without a better score; training ends when it falls below ``min_lr``.
@@ -38,6 +40,7 @@ class GraphTraining(TrainingSettings):
     """
 
     lr: float = 1e-3
+    optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     factor: float = 0.5
     patience: int = 10

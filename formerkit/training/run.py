@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import platform
@@ -41,7 +42,8 @@ class Run:
 
     Args:
         folder: Made if absent.
-        resume_step: Steps done when the run goes on, or None for a new run (older metrics are then removed).
+        resume_step: Steps done when the run goes on, or None for a new run: older metrics are then removed, and older
+            checkpoints set aside (``checkpoints.1``), so that no later start takes them for its own.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, resume_step: int | None = None) -> None:
@@ -50,6 +52,8 @@ class Run:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._path = self.folder / "metrics.csv"
+        if resume_step is None:
+            self._set_aside("checkpoints")
         last_step = -1 if resume_step is None else resume_step
         # What the last step has recorded is not recorded again: resuming a finished run repeats its validation.
         self._recorded = {name for step, name, _ in self._keep_rows(last_step) if int(step) == last_step}
@@ -62,6 +66,13 @@ class Run:
         self._tensorboard = SummaryWriter(
             str(self.folder / "tensorboard"), purge_step=first, filename_suffix=f".from_{first}"
         )
+
+    def _set_aside(self, name: str) -> None:
+        """Give a folder that holds something the first free number."""
+        old = self.folder / name
+        if old.is_dir() and any(old.iterdir()):
+            free = next(number for number in itertools.count(1) if not (self.folder / f"{name}.{number}").exists())
+            old.rename(self.folder / f"{name}.{free}")
 
     def _keep_rows(self, last_step: int) -> list[list[str]]:
         """Rewrite the metrics without the rows after ``last_step``; returns the rows that stay."""

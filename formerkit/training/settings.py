@@ -20,7 +20,7 @@ class TrainingSettings:
         epochs: Passes over the training samples.
         batch_size: Samples of one forward pass of one process.
         accumulate: Forward passes of a process before an optimiser step.
-        weight_decay: Decoupled, on all parameters but those that a module spares.
+        weight_decay: On all parameters but those that a module spares; decoupled unless the program has a choice.
         clip_norm: Gradients are scaled down to this norm.
         precision: Lightning Fabric's name; ``auto`` is ``bf16-mixed`` where the processor multiplies bfloat16 natively,
             else ``32-true``.

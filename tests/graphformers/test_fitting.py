@@ -98,3 +98,18 @@ def test_weights_decay_as_the_settings_say(tmp_path: Path, monkeypatch: pytest.M
         run(tmp_path / decay, "--training.epochs=1", f"--training.weight_decay={decay}")
         sizes.append(sum(float(value.square().sum()) for value in dictated.weights["test"][0].values()))
     assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_adam_has_the_decay_in_its_gradient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves a weight by its rate at most, however strong the decay: a tenth of what the decoupled one takes away."""
+    sizes = []
+    for optimizer in ("adam", "adamw"):
+        dictated = Dictated(monkeypatch)
+        run(
+            tmp_path / optimizer,
+            "--training.epochs=1",
+            "--training.weight_decay=30",
+            f"--training.optimizer={optimizer}",
+        )
+        sizes.append(sum(float(value.square().sum()) for value in dictated.weights["test"][0].values()))
+    assert sizes[1] < 0.7 * sizes[0]

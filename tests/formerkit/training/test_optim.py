@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -43,31 +44,40 @@ def test_three_clipped_steps_are_the_reference_s() -> None:
 
 
 def _adam_by_hand(
-    values: np.ndarray, gradients: list[np.ndarray], cycle: list[tuple[float, float]], decay: float, beta2: float
+    values: np.ndarray,
+    gradients: list[np.ndarray],
+    cycle: list[tuple[float, float]],
+    decay: float,
+    beta2: float,
+    decoupled: bool,
 ) -> np.ndarray:
     """Algorithm 2 of Loshchilov and Hutter (2019), in float64, with a first beta of its own each step."""
     p, m, v = values.astype(np.float64), np.zeros(values.shape), np.zeros(values.shape)
     for t, (g, (lr, beta1)) in enumerate(zip(gradients, cycle, strict=True), start=1):
-        p = p * (1 - lr * decay)
+        if decoupled:
+            p = p * (1 - lr * decay)
+        else:
+            g = g + decay * p
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g * g
         p = p - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + 1e-8)
     return p
 
 
-def test_steps_follow_the_formula_with_and_without_decay() -> None:
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_steps_follow_the_formula_with_and_without_decay(decoupled: bool) -> None:
     draw = np.random.default_rng(0)
     start = draw.normal(size=(2, 5))
     gradients = [draw.normal(size=(2, 5)) for _ in range(6)]
     cycle = [(0.1 / (t + 1), 0.95 - 0.02 * t) for t in range(6)]
     model = _Toy([torch.from_numpy(row) for row in start], spared={1})
-    optimizer = adam(model, weight_decay=0.3, beta2=0.98)
+    optimizer = adam(model, weight_decay=0.3, beta2=0.98, decoupled=decoupled)
     for gradient, (lr, momentum) in zip(gradients, cycle, strict=True):
         set_cycle(optimizer, lr, momentum)
         model.p0.grad, model.p1.grad = (torch.from_numpy(row.copy()) for row in gradient)
         optimizer.step()
     for row, decay in ((0, 0.3), (1, 0.0)):
-        expected = _adam_by_hand(start[row], [g[row] for g in gradients], cycle, decay, 0.98)
+        expected = _adam_by_hand(start[row], [g[row] for g in gradients], cycle, decay, 0.98, decoupled)
         np.testing.assert_allclose(getattr(model, f"p{row}").detach(), expected, rtol=1e-12)
 
 

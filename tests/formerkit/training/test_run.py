@@ -92,6 +92,19 @@ def test_a_new_run_in_an_old_folder_starts_anew(tmp_path: Path) -> None:
     assert rows(tmp_path) == [["step", "name", "value"]]
 
 
+def test_a_new_run_sets_checkpoints_of_older_ones_aside(tmp_path: Path) -> None:
+    """A kill before its first checkpoint would else let the next start go on with the old run."""
+    for text in ("first", "second"):
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "note").write_text(text)
+        Run(tmp_path, resume_step=7).close()
+        assert (tmp_path / "checkpoints").exists()
+        Run(tmp_path).close()
+        assert not (tmp_path / "checkpoints").exists()
+    kept = [(tmp_path / f"checkpoints.{number}" / "note").read_text() for number in (1, 2)]
+    assert kept == ["first", "second"]
+
+
 def test_versions_are_recorded() -> None:
     assert environment()["versions"]["torch"]
 
