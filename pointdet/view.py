@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def load_scene(
         source: A file (.bin, .npy, .pcd, .ply), or a frame of a KITTI folder as ``ROOT/training/000008``. A scan that
             lies where KITTI has it brings its calibration and labels along, as a frame does.
         labels: KITTI label file; takes the place of the frame's own.
-        calib: KITTI calibration file; likewise. Without one, there is no place for labels and detections.
+        calib: KITTI calibration file; likewise. Without one there is no place for detections and labels; a warning says
+            so of the frame's own.
         detections: KITTI result file.
 
     Raises:
@@ -85,7 +87,10 @@ def load_scene(
     if scan.parent.name == "velodyne":
         layout = Layout(scan.resolve().parents[2], scan.resolve().parents[1].name)
         calib = calib or _if_there(layout.calibration(scan.stem))
-        labels = labels or (_if_there(layout.label(scan.stem)) if calib else None)
+        own = _if_there(layout.label(scan.stem))
+        if own and not (labels or calib):
+            warnings.warn(f"{own}: not shown, for {layout.calibration(scan.stem)} is missing", stacklevel=2)
+        labels = labels or (own if calib else None)
     if (labels or detections) and not calib:
         raise ConfigError(
             f"{scan}: labels and detections are in the camera's frame; name the scan's calibration file with --calib"

@@ -50,6 +50,13 @@ def test_a_frame_brings_its_calibration_and_labels(root: Path, name: str) -> Non
     np.testing.assert_allclose(scene.detections.scores, [0.87])
 
 
+def test_labels_without_a_calibration_are_left_out_with_a_warning(root: Path) -> None:
+    (root / "calib" / "000003.txt").unlink()
+    with pytest.warns(UserWarning, match=r"label_2/000003\.txt: not shown, for .*calib/000003\.txt is missing"):
+        scene = load_scene(root / "000003")
+    assert scene.labels is None
+
+
 def test_files_elsewhere_are_named_one_by_one(root: Path, tmp_path: Path) -> None:
     scan = tmp_path / "cloud.npy"
     np.save(scan, np.zeros((4, 3)))
