@@ -18,13 +18,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from benchmarks.contest import Contender, Make, Outcome, outcome, spread
 from benchmarks.data import DATA
 from benchmarks.geometric_peers import GraphGIN, NodeGCN
 from formerkit.memory import keep_freed_memory
 from graphformers import sources
 from graphformers.encodings import EncodingSettings
-from graphformers.models import GPS, MPNNVirtualNode
+from graphformers.layers import GCN
+from graphformers.models import MPNNVirtualNode
+from graphformers.ops import adjacency
 from graphformers.settings import GraphTraining
 from graphformers.tasks import GraphTask
 
@@ -60,20 +64,35 @@ def batches(epochs: int, lr: float) -> GraphTraining:
     )  # fmt: skip
 
 
+class Convolutions(nn.Module):
+    """Two of our GCN layers, as Kipf and Welling have them."""
+
+    def __init__(self, task: GraphTask, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.first = GCN(-1, channels, residual=False, norm=None, dropout=dropout)
+        self.second = GCN(channels, task.outputs, activation=False, residual=False, norm=None)
+
+    def forward(self, x: Tensor, edge_index: Tensor, *_: Any, **__: Any) -> Tensor:
+        edges = adjacency(edge_index, len(x))
+        h, _ = self.first(self.dropout(x), edges)
+        return self.second(h, edges)[0]
+
+
+def gcn_layers(channels: int, dropout: float) -> Make:
+    return lambda task: Convolutions(task, channels, dropout)
+
+
 def mpnn(channels: int, num_layers: int, **options: Any) -> Make:
     return lambda task: MPNNVirtualNode(channels, num_layers=num_layers, **options, **task.model_arguments)
-
-
-def gps(channels: int, num_layers: int, **options: Any) -> Make:
-    return lambda task: GPS(channels, num_layers=num_layers, **options, **task.model_arguments)
 
 
 def gcn(channels: int, num_layers: int, dropout: float, norm: str | None = None) -> Make:
     return lambda task: NodeGCN(task, channels, num_layers, dropout, norm)
 
 
-def gin(channels: int, num_layers: int, **options: Any) -> Make:
-    return lambda task: GraphGIN(task, channels, num_layers, **options)
+def gin(channels: int, num_layers: int, dropout: float, **options: Any) -> Make:
+    return lambda task: GraphGIN(task, channels, num_layers, dropout=dropout, **options)
 
 
 WALKS = EncodingSettings("random_walk", 16)
@@ -98,7 +117,67 @@ def cases() -> dict[str, Case]:
     cora = sources.Planetoid(of("planetoid"), "cora")
     minesweeper = sources.Heterophilous(of("heterophilous", "minesweeper.npz"), measure="roc_auc")
     photo, mutag = of("gnn_benchmark_npz", "amazon_photo.npz"), of("tudataset", "MUTAG")
-    return {}
+    return {
+        "Cora": citations(lambda _: cora.task()),
+        "minesweeper": Case(
+            lambda _: minesweeper.task(),
+            [Contender("gated GCN", mpnn(64, 5, conv="gated_gcn", virtual="none", dropout=0.2), whole(300, 3e-3, 0.0))],
+            [
+                Contender(f"GCN, {norm}", gcn(64, 5, 0.2, norm), whole(300, lr, 0.0))
+                for norm, lr in ((None, 1e-2), ("batch_norm", 3e-3))
+            ],
+            3,
+        ),
+        "amazon-photo": citations(lambda seed: sources.GNNBenchmark(photo, seed).task()),
+        "MUTAG": few_graphs(lambda seed: sources.TU(mutag, seed).task()),
+        "ESOL": small_molecules(molecules("esol", "rmse"), 60, 3),
+        "BBBP": small_molecules(molecules("bbbp", "roc_auc"), 30, 3),
+        "ZINC logP": small_molecules(zinc, 60, 3),
+    }  # fmt: skip
+
+
+def citations(task: Callable[[int], GraphTask]) -> Case:
+    """Few labels and features by the hundred: strong dropout and decay."""
+    training = whole(200, 1e-2, 5e-4)
+    residual = mpnn(64, 2, conv="gcn", virtual="none", norm=None, dropout=0.6, in_dropout=0.6)
+    return Case(
+        task, [Contender("GCN layers", gcn_layers(64, 0.6), training), Contender("MPNN", residual, training)],
+        [Contender("GCN 64", gcn(64, 2, 0.6), training), Contender("GCN 16", gcn(16, 2, 0.5), training)], 3,
+    )  # fmt: skip
+
+
+def few_graphs(task: Callable[[int], GraphTask]) -> Case:
+    training = batches(100, 5e-3)
+    gine: dict[str, Any] = {"conv": "gine", "pooling": "sum", "head_channels": [32]}
+    return Case(
+        task,
+        [
+            Contender("GINE", mpnn(32, 5, virtual="none", norm="batch", dropout=0.1, **gine), training),
+            Contender("GINE, virtual node", mpnn(32, 4, dropout=0.1, **gine, **PLACES), training, WALKS),
+        ],
+        [
+            Contender("GIN", gin(32, 5, 0.5, pooling="add"), training),
+            Contender("GINE", gin(32, 5, 0.5, pooling="add", edges=True), training),
+        ],
+        10,
+    )
+
+
+def small_molecules(task: Callable[[int], GraphTask], epochs: int, seeds: int) -> Case:
+    training = batches(epochs, 1e-3)
+    return Case(
+        task,
+        [
+            Contender(f"virtual node, {pooling}", mpnn(64, 4, conv="gine", dropout=0.1, pooling=pooling, **PLACES),
+                      training, WALKS)
+            for pooling in ("mean", "sum")
+        ],
+        [
+            Contender("GIN", gin(64, 4, 0.1, pooling="add"), training),
+            Contender("GINE", gin(64, 4, 0.1, pooling="add", edges=True), training),
+        ],
+        seeds,
+    )  # fmt: skip
 
 
 def compare(name: str, case: Case, seeds: int | None, output: Path) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphformers.layers.parts import Norm, join, linear, norm_of, reset
+from graphformers.layers.parts import Norm, glorot_linear, join, norm_of, reset
 from graphformers.ops import Adjacency, neighbour_sum
 from graphformers.ops.adjacency import as_adjacency
 
 
 class GCN(nn.Module):
-    """One layer.
+    """One layer; W begins as in the paper, uniform after Glorot and Bengio.
 
     Args:
         in_channels: Of a node; -1 to learn it from the first input.
@@ -41,7 +41,7 @@ class GCN(nn.Module):
         if residual and in_channels not in (-1, out_channels):
             raise ValueError(f"in_channels: a residual needs {out_channels} channels, got {in_channels}")
         self.activation, self.residual = activation, residual
-        self.linear = linear(in_channels, out_channels, bias=False)
+        self.linear = glorot_linear(in_channels, out_channels)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if norm is None else None
         self.norm = norm_of(norm, out_channels)
         self.dropout = nn.Dropout(dropout)

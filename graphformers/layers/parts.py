@@ -16,6 +16,34 @@ def linear(in_channels: int, out_channels: int, bias: bool = True) -> nn.Linear:
     return nn.Linear(in_channels, out_channels, bias=bias)
 
 
+class GlorotLinear(nn.Linear):
+    """A linear map without bias whose weights are drawn as Glorot and Bengio (2010) say, uniformly."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.xavier_uniform_(self.weight)
+
+
+class LazyGlorotLinear(nn.LazyLinear):
+    """The same, its input width learnt from the first input."""
+
+    cls_to_become = GlorotLinear  # type: ignore[assignment]
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__(out_channels, bias=False)
+
+    def reset_parameters(self) -> None:
+        if self.in_features and not self.has_uninitialized_params():
+            nn.init.xavier_uniform_(self.weight)
+
+
+def glorot_linear(in_channels: int, out_channels: int) -> nn.Linear:
+    """A :class:`GlorotLinear` whose input width may be left to the first input: -1."""
+    return LazyGlorotLinear(out_channels) if in_channels == -1 else GlorotLinear(in_channels, out_channels)
+
+
 def norm_of(norm: Norm, channels: int) -> nn.Module:
     """The norm of that name; None does nothing.
 

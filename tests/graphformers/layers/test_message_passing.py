@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -198,3 +199,18 @@ def test_edges_of_a_last_layer_may_stay() -> None:
 def test_what_does_not_fit_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("width", [40, -1])
+def test_gcn_begins_as_in_the_paper(width: int) -> None:
+    """Uniformly up to the bound of Glorot and Bengio, also where the width is learnt and after a reset."""
+    layer = GCN(width, 24, residual=False)
+    bound = math.sqrt(6 / (40 + 24))
+    layer(torch.randn(5, 40), torch.zeros(2, 0, dtype=torch.long))
+    drawn = []
+    for _ in range(2):
+        weight = layer.linear.weight.detach().clone()
+        assert 0.95 * bound < weight.abs().max() <= bound
+        drawn.append(weight)
+        layer.reset_parameters()
+    assert not torch.equal(*drawn)
