@@ -70,7 +70,7 @@ class Convolutions(nn.Module):
     def __init__(self, task: GraphTask, channels: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.first = GCN(-1, channels, residual=False, norm=None, dropout=dropout)
+        self.first = GCN(task.model_arguments["in_channels"], channels, residual=False, norm=None, dropout=dropout)
         self.second = GCN(channels, task.outputs, activation=False, residual=False, norm=None)
 
     def forward(self, x: Tensor, edge_index: Tensor, *_: Any, **__: Any) -> Tensor:
