@@ -11,18 +11,16 @@ are read, so that the table can be taken up again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.contest import Contender, Make, outcome
 from formerkit.io import require
 from formerkit.memory import keep_freed_memory
-from formerkit.training.fabric import make_fabric
-from graphformers.encodings import EncodingSettings, with_encodings
-from graphformers.fitting import fit_task
+from graphformers.encodings import EncodingSettings
 from graphformers.models import GraphTransformer
 from graphformers.settings import GraphTraining
 from graphformers.sources import SBMCluster, SBMPattern
@@ -62,7 +60,7 @@ def _mlp(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels))
 
 
-def ours(full: bool = False) -> Callable[[GraphTask], nn.Module]:
+def ours(full: bool = False) -> Make:
     def make(task: GraphTask) -> nn.Module:
         k = 0 if task.graphs.pe is None else task.graphs.pe.shape[1]
         return GraphTransformer(
@@ -78,18 +76,25 @@ def peer(task: GraphTask) -> nn.Module:
     return GPSPeer(PEER_CHANNELS, task.node_types, task.graphs.pe.shape[1], task.outputs)
 
 
-CONTENDERS: dict[str, tuple[bool, Callable[[GraphTask], nn.Module]]] = {
-    "LapPE, sparse": (True, ours()),
-    "no PE, sparse": (False, ours()),
-    "LapPE, full": (True, ours(full=True)),
-    "PyG GPSConv, LapPE": (True, peer),
-}
+def contenders(k: int, epochs: int) -> list[Contender]:
+    """All with the same budget, rate and schedule; ``k`` eigenvectors."""
+    training = GraphTraining(
+        epochs=epochs, batch_size=8, lr=1e-3, schedule="cosine", warm_epochs=2, accelerator="cpu"
+    )  # fmt: skip
+    places = EncodingSettings("laplacian", k)
+    return [
+        Contender("LapPE, sparse", ours(), training, places),
+        Contender("no PE, sparse", ours(), training),
+        Contender("LapPE, full", ours(full=True), training, places),
+        Contender("PyG GPSConv, LapPE", peer, training, places),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [one.name for one in contenders(2, 3)]
     parser.add_argument("--data", nargs="+", default=["pattern", "cluster"], choices=["pattern", "cluster"])
-    parser.add_argument("--models", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
+    parser.add_argument("--models", nargs="+", default=names, choices=names)
     parser.add_argument("--graphs", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=41)
@@ -100,26 +105,12 @@ def main() -> None:
     for name in arguments.data:
         source, k = (SBMPattern, 2) if name == "pattern" else (SBMCluster, 10)
         task = source(train=arguments.graphs, valid=200, test=200).task().checked()
-        encoded = GraphTask(**{**vars(task), "graphs": with_encodings(task.graphs, EncodingSettings("laplacian", k))})
-        settings = GraphTraining(
-            epochs=arguments.epochs, batch_size=26, lr=1e-3, schedule="cosine", warm_epochs=2, accelerator="cpu"
-        )
-        for model in arguments.models:
-            with_pe, make = CONTENDERS[model]
-            folder = arguments.output / name / model.replace(", ", "_").replace(" ", "_")
-            about = {"data": name, "model": model, "graphs": arguments.graphs, "epochs": arguments.epochs}
-            result = fit_task(
-                make_fabric(settings), encoded if with_pe else task, make, settings, folder,
-                seed=arguments.seed, config=about,
-            )  # fmt: skip
-            assert result is not None
-            rows.append((name, model, result))
-            print()
-            for data, label, row in rows:
-                print(
-                    f"{data:<8} {label:<20} {row['parameters']:>9,} parameters   "
-                    f"test {100 * row['test']:.2f}   valid {100 * row['valid']:.2f}   epoch {row['best_epoch']:g}"
-                )
+        folder = arguments.output / f"{name}_{arguments.graphs}_{arguments.epochs}"
+        for contender in contenders(k, arguments.epochs):
+            if contender.name in arguments.models:
+                scores = outcome(contender, lambda _, task=task: task, folder, [arguments.seed])
+                rows.append(f"{name:<8} {scores.row()}")
+                print("\n" + "\n".join(rows), flush=True)
 
 
 if __name__ == "__main__":
