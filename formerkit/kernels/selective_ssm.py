@@ -157,17 +157,29 @@ def _scan(
 
 
 @numba.njit(cache=True, nogil=True)
-def gated_sum(first, last, y, z, out):
-    """``out = sum_d y[d] * silu(z)`` for the rows ``first`` to ``last``.
+def gated_product(first, last, y, z, projection, out, block):
+    """``out = (sum_d y[d] * silu(z)) @ projection`` for the tiles of :data:`ROWS` rows ``first`` to ``last``.
 
     Args:
-        y: [D, T, E]. z: [T, E], unit stride inside a row. out: [T, E], written; may be ``y[0]``.
+        y: [D, T, E]. z: [T, E], unit stride inside a row. projection: [E, W].
+        out: [T filled up to whole tiles, W], written.
+        block: A tuple of as many entries as W is computed registers at once.
     """
-    channels, stride = y.shape[2], z.strides[0] // z.itemsize
-    for t in range(first, last):
-        for e in range(0, channels, WIDE * lanes_of(y)):
-            value = load_wide(y, t * channels + e)
-            for direction in range(1, y.shape[0]):
-                value = value + load_wide(y, (direction * y.shape[1] + t) * channels + e)
-            gate = load_wide(z, t * stride + e)
-            store(out, t * channels + e, value * gate * sigmoid(gate))
+    (directions, tokens, channels), width = y.shape, projection.shape[1]
+    stride = z.strides[0] // z.itemsize
+    rows, at = buffer_of(ROWS, channels, y)
+    rows[:] = 0.0
+    for begin in range(ROWS * first, ROWS * last, ROWS):
+        for k in range(min(ROWS, tokens - begin)):
+            t = begin + k
+            for e in range(0, channels, WIDE * lanes_of(y)):
+                value = load_wide(y, t * channels + e)
+                for direction in range(1, directions):
+                    value = value + load_wide(y, (direction * tokens + t) * channels + e)
+                gate = load_wide(z, t * stride + e)
+                store(rows, at + k * channels + e, value * gate * sigmoid(gate))
+        for column in range(0, width, lanes_of_block(rows, block)):
+            tile = zero_tile_like(rows, ROWS, block)
+            for c in range(channels):
+                tile = add_rows_product(tile, rows, at + c, channels, projection, c * width + column)
+            store_tile(tile, out, begin * width + column, width)

@@ -139,9 +139,9 @@ class Mamba(nn.Module):
         rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
         u, z = self.in_proj(rows).chunk(2, dim=1)
         if serves(u, offsets.numel() - 1, len(self.directions)):
-            y = gated_directions(u, z, offsets, [direction.weights() for direction in self.directions])  # type: ignore[operator]
-        else:
-            y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
+            weights = [direction.weights() for direction in self.directions]  # type: ignore[operator]
+            return gated_directions(u, z, offsets, weights, self.out_proj.weight).reshape(x.shape)
+        y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
         return self.out_proj(y).reshape(x.shape)
 
     def with_state(

@@ -49,28 +49,40 @@ def serves(u: Tensor, sequences: int, directions: int) -> bool:
     return exact and not torch.is_grad_enabled() and use_kernels(u) and enough
 
 
-def gated_directions(u: Tensor, z: Tensor, cu_seqlens: Tensor, directions: Sequence[DirectionWeights]) -> Tensor:
-    """``silu(z)`` times the sum of the directions' outputs, by the compiled kernel.
+def gated_directions(
+    u: Tensor, z: Tensor, cu_seqlens: Tensor, directions: Sequence[DirectionWeights], out_weight: Tensor
+) -> Tensor:
+    """``silu(z)`` times the sum of the directions' outputs, projected, by compiled kernels.
 
     Args:
         u, z: [T, E] packed input and gate, float32 or float64 as all weights are.
         cu_seqlens: [S + 1] offsets of the sequences.
         directions: At least one.
+        out_weight: [C, E].
 
     Returns:
-        [T, E], without a gradient.
+        [T, C], without a gradient.
     """
     from formerkit.kernels import selective_ssm as kernels
     from formerkit.parallel import arrays, run_ranges
 
-    channels = u.shape[1]
+    tokens, channels = u.shape
     u, z = (unit_rows(pad_columns(x, channels + -channels % panel(u.dtype))) for x in (u, z))
     weights, y = _stacked(directions, u), u.new_empty(len(directions), *u.shape)
-    block = _block(weights.projection.shape[2] // lanes(u.dtype), kernels.MAX_REGISTERS)
+    projection = _filled(out_weight.detach().t().to(u.dtype), u.shape[1])
+    tiles = -(-tokens // kernels.ROWS)
+    out = u.new_empty(tiles * kernels.ROWS, projection.shape[1])
     tasks = len(directions) * (cu_seqlens.numel() - 1)
-    run_ranges(kernels.forward, tasks, *arrays(u, cu_seqlens.long()), weights, y.numpy(), block)
-    run_ranges(kernels.gated_sum, u.shape[0], *arrays(y, z, y[0]), min_rows=64)
-    return y[0, :, :channels]
+    run_ranges(
+        kernels.forward,
+        tasks,
+        *arrays(u, cu_seqlens.long()),
+        weights,
+        y.numpy(),
+        _block(weights.projection.shape[2], u),
+    )
+    run_ranges(kernels.gated_product, tiles, *arrays(y, z, projection, out), _block(projection.shape[1], u), min_rows=8)
+    return out[:tokens, : out_weight.shape[0]]
 
 
 def _stacked(directions: Sequence[DirectionWeights], u: Tensor) -> Weights:
@@ -83,18 +95,26 @@ def _stacked(directions: Sequence[DirectionWeights], u: Tensor) -> Weights:
         return pad_columns(torch.stack([x.detach().to(u.dtype) for x in each]), u.shape[1]).contiguous()
 
     a2 = stack(*(w.A.t() * LOG2_E for w in directions))
-    projection = stack(*(w.projection for w in directions)).transpose(1, 2)
     return Weights(
         *arrays(
             torch.tensor([w.reverse for w in directions]),
             stack(*(w.taps.t() for w in directions)), stack(*(w.taps_bias for w in directions)),
-            F.pad(projection, (0, -projection.shape[2] % lanes(u.dtype))).contiguous(),
+            _filled(torch.stack([w.projection.detach().t().to(u.dtype) for w in directions]), u.shape[1]),
             stack(*(w.steps.t() for w in directions)), stack(*(w.steps_bias for w in directions)),
             a2, stack(*(w.D for w in directions)), LARGEST_PRODUCT / a2.neg().amax(1).clamp_(min=1e-20),
         )
     )  # fmt: skip
 
 
-def _block(registers: int, most: int) -> tuple[int, ...]:
-    """As many entries as the projection computes registers at once: the most that divide ``registers``."""
-    return (0,) * next(count for count in range(most, 0, -1) if registers % count == 0)
+def _filled(projection: Tensor, channels: int) -> Tensor:
+    """[..., E, W] with zeros to ``channels`` rows and whole registers of columns."""
+    rows, columns = projection.shape[-2:]
+    return F.pad(projection, (0, -columns % lanes(projection.dtype), 0, channels - rows)).contiguous()
+
+
+def _block(columns: int, like: Tensor) -> tuple[int, ...]:
+    """As many entries as a projection to whole registers computes at once: the most that divide their number."""
+    from formerkit.kernels.selective_ssm import MAX_REGISTERS
+
+    registers = columns // lanes(like.dtype)
+    return (0,) * next(count for count in range(MAX_REGISTERS, 0, -1) if registers % count == 0)

@@ -26,7 +26,9 @@ def weights(
     return DirectionWeights(*drawn, A, torch.randn(channels, generator=g, dtype=dtype), reverse)
 
 
-def step_by_step(u: Tensor, z: Tensor, offsets: Tensor, directions: list[DirectionWeights]) -> Tensor:
+def step_by_step(
+    u: Tensor, z: Tensor, offsets: Tensor, directions: list[DirectionWeights], out_weight: Tensor
+) -> Tensor:
     total = torch.zeros_like(u)
     for w in directions:
         rank, states = w.steps.shape[1], w.A.shape[1]
@@ -34,7 +36,7 @@ def step_by_step(u: Tensor, z: Tensor, offsets: Tensor, directions: list[Directi
         step, B, C = (c @ w.projection.t()).split((rank, states, states), dim=1)
         delta = step @ w.steps.t() + w.steps_bias
         total += selective_scan_reference(c, delta, w.A, B, C, w.D, z, cu_seqlens=offsets, reverse=w.reverse)[0]
-    return total
+    return total @ out_weight.t()
 
 
 @settings(max_examples=30, deadline=None)
@@ -44,18 +46,18 @@ def step_by_step(u: Tensor, z: Tensor, offsets: Tensor, directions: list[Directi
     sizes=st.tuples(st.sampled_from([1, 20, 64, 128]), st.integers(1, 17), st.integers(1, 5), st.integers(1, 5)),
     reverse=st.lists(st.booleans(), min_size=1, max_size=2),
     dtype=st.sampled_from([torch.float32, torch.float64]),
+    out_channels=st.sampled_from([1, 24, 64]),
 )
-def test_equals_the_steps_one_row_at_a_time(seed, lengths, sizes, reverse, dtype) -> None:
+def test_equals_the_steps_one_row_at_a_time(seed, lengths, sizes, reverse, dtype, out_channels) -> None:
     g = torch.Generator().manual_seed(seed)
     directions = [weights(g, sizes, turned, dtype) for turned in reverse]
     both = torch.randn(sum(lengths), 2 * sizes[0], generator=g, dtype=dtype)
     u, z = both.chunk(2, dim=1)
     offsets = torch.tensor([0, *lengths]).cumsum(0)
-    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
-    torch.testing.assert_close(
-        gated_directions(u, z, offsets, directions), step_by_step(u, z, offsets, directions),
-        rtol=tolerance, atol=tolerance,
-    )  # fmt: skip
+    inputs = (u, z, offsets, directions, torch.randn(out_channels, sizes[0], generator=g, dtype=dtype))
+    wanted = step_by_step(*inputs)
+    scale, tolerance = 1 + float(wanted.abs().max()) if wanted.numel() else 1, 1e-5 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(gated_directions(*inputs) / scale, wanted / scale, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -65,7 +67,10 @@ def test_very_long_steps_forget_everything(dtype: torch.dtype) -> None:
     # One tap: then nothing but the state remembers.
     w = replace(w, steps_bias=torch.full_like(w.steps_bias, 1e20), A=w.A - 1, taps=w.taps[:, :1])
     u = torch.randn(40, 64, generator=g, dtype=dtype)
-    together, alone = (gated_directions(u, u, offsets, [w]) for offsets in (torch.tensor([0, 40]), torch.arange(41)))
+    together, alone = (
+        gated_directions(u, u, offsets, [w], torch.eye(64, dtype=dtype))
+        for offsets in (torch.tensor([0, 40]), torch.arange(41))
+    )
     assert bool(together.isfinite().all())
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=0)
 
