@@ -137,7 +137,7 @@ class _Fields:
     def __call__(self, key: str, kind: type) -> Any:
         value: Any = self.values.get(key)
         # A bool is an int to isinstance.
-        if type(value) is not kind or (kind is int and value < 0):
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
             raise DataError(self.path, f"{value!r}", field=key, expected=kind.__name__)
         return value
 
