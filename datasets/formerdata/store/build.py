@@ -49,8 +49,8 @@ def build_store(
         labels: [N] or [N, tasks] numbers.
         splits: Nodes for training, validation and test.
         rows: Whose lists of neighbours to store: ``source`` or ``destination`` (what message passing gathers).
-        undirected: Give every edge its reverse. An edge that comes in both directions then stands twice in each row,
-            unless ``repeats`` is off.
+        undirected: Give every edge its reverse. A loop, and an edge that comes in both directions, then stands twice in
+            its rows, as in OGB's own loader, unless ``repeats`` is off.
         repeats: Keep entries that stand in a row several times.
         loops: Keep edges from a node to itself.
         dtype: Of the stored features, ``float16`` or ``float32``.

@@ -25,7 +25,7 @@ def count(first, last, keys, others, both, loops, counts):
 
     Args:
         keys, others: [n] the node whose row an edge is in, and the one at its other end.
-        both: Whether the edge is in the row of the other end, too; a loop is there once.
+        both: Whether the edge is in the row of the other end, too; a loop is then there twice.
         loops: Whether loops count.
     """
     for place in range(len(keys)):
@@ -34,7 +34,7 @@ def count(first, last, keys, others, both, loops, counts):
             continue
         if first <= key < last:
             counts[key] += 1
-        if both and key != other and first <= other < last:
+        if both and first <= other < last:
             counts[other] += 1
 
 
@@ -54,7 +54,7 @@ def scatter(first, last, keys, others, both, loops, offset, base, ends, neighbou
         if low <= key < high:
             neighbours[ends[key] - base] = other
             ends[key] += 1
-        if both and key != other and low <= other < high:
+        if both and low <= other < high:
             neighbours[ends[other] - base] = key
             ends[other] += 1
 
@@ -125,7 +125,7 @@ def bucket_sizes(keys, others, both, bounds, sizes):
     sizes[:] = 0
     for place in range(len(keys)):
         sizes[_bucket(bounds, keys[place])] += 1
-        if both and keys[place] != others[place]:
+        if both:
             sizes[_bucket(bounds, others[place])] += 1
 
 
@@ -142,7 +142,7 @@ def to_buckets(keys, others, both, bounds, places, out):
         bucket = _bucket(bounds, key)
         out[places[bucket], 0], out[places[bucket], 1] = key, other
         places[bucket] += 1
-        if both and key != other:
+        if both:
             bucket = _bucket(bounds, other)
             out[places[bucket], 0], out[places[bucket], 1] = other, key
             places[bucket] += 1

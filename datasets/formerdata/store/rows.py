@@ -61,7 +61,7 @@ def write_rows(folder: Path, edges: Iterable[Any], num_nodes: int | None, option
     """
     from formerdata.store import csr_kernels as kernels
 
-    size = min(1 << 20, max(1024, options.memory // (8 * PIECE_BYTES)))
+    size = piece_size(options.memory)
     spill = folder / "edges.tmp"
     chunks = Chunks(edges, size, spill)
     starts = _count(chunks, num_nodes, options)
@@ -82,6 +82,11 @@ def write_rows(folder: Path, edges: Iterable[Any], num_nodes: int | None, option
         for first in range(0, len(starts), 1 << 20):
             file.append(starts[first : first + (1 << 20)])
         return {"starts": file.close(), "neighbours": neighbours}
+
+
+def piece_size(memory: int) -> int:
+    """Edges that are looked at at once."""
+    return min(1 << 20, max(1024, memory // (8 * PIECE_BYTES)))
 
 
 def _sides(piece: np.ndarray, options: RowOptions) -> tuple[np.ndarray, np.ndarray]:
