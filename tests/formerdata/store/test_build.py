@@ -150,6 +150,8 @@ def test_edges_that_are_none_are_refused_and_nothing_is_left(tmp_path: Path, edg
 
 X = np.zeros((4, 2))
 NAN = np.array([[0, 0], [0, np.nan]])
+EDGE = np.nextafter(np.float64(65520), 0)
+LARGE = np.nextafter(np.float64(2.0**128 - 2.0**103), 0)
 BAD_FEATURES: list[tuple[Any, str]] = [
     (X[:3], "3 rows; expected 4, as nodes"),
     (np.zeros((5, 2)), "at least 5 rows; expected 4"),
@@ -173,6 +175,18 @@ def test_features_that_are_missing_double_or_no_numbers_are_refused(
     with pytest.raises(DataError, match=problem):
         small(tmp_path / "graph", features=features)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_numbers_of_each_type(tmp_path: Path) -> None:
+    largest = {"float16": EDGE, "float32": LARGE}
+    for dtype, number in largest.items():
+        store = small(tmp_path / dtype, features=X - number, dtype=dtype)
+        assert store.features is not None
+        assert (store.features == np.finfo(dtype).min).all()
+        beyond = np.nextafter(number, np.inf)
+        for sign in (1, -1):
+            with pytest.raises(DataError, match=f"row 0 is not finite as {dtype}"):
+                small(tmp_path / "graph", features=X + sign * beyond, dtype=dtype)
 
 
 def test_other_arguments_that_cannot_be(tmp_path: Path) -> None:
@@ -216,6 +230,20 @@ def test_what_a_killed_build_left_is_neither_read_nor_taken_over(tmp_path: Path)
         small(tmp_path / "graph")
     assert small(tmp_path / "graph", restart=True).num_edges == 3
     assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+def test_a_build_that_is_killed(tmp_path: Path) -> None:
+    def edges() -> Iterator[np.ndarray]:
+        yield np.zeros((2, 10), int)
+        os._exit(9)
+
+    if (child := os.fork()) == 0:
+        build_store(tmp_path / "graph", edges(), 4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.partial"]
+    with pytest.raises(DataError, match=r"graph\.partial: another process builds this now, or was killed"):
+        small(tmp_path / "graph")
+    assert small(tmp_path / "graph", restart=True).num_edges == 3
 
 
 def full_disk(after: int) -> Any:
@@ -268,6 +296,26 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(DataError, match=r"the disk is full after .* bytes; expected free space; nothing half-written"):
         build_store(tmp_path / "graph", chunks(), 100, features=np.zeros((100, 4000)), undirected=True, memory=100_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_a_buffer_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("formerdata.store.array_file.os.fsync", full)
+    with pytest.raises(DataError, match=r"graph\.partial: the disk is full while it was being built"):
+        small(tmp_path / "graph")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_files_pass(tmp_path: Path) -> None:
+    def edges() -> Iterator[np.ndarray]:
+        yield np.zeros((2, 1), int)
+        raise FileNotFoundError("mine")
+
+    with pytest.raises(FileNotFoundError, match="mine"):
+        build_store(tmp_path / "graph", edges(), 3)
     assert list(tmp_path.iterdir()) == []
 
 

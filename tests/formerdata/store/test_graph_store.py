@@ -208,6 +208,17 @@ def test_a_derived_array_on_a_full_disk(store: GraphStore, monkeypatch: pytest.M
     assert list((store.path / "derived").iterdir()) == []
 
 
+def test_a_derived_array_that_the_disk_does_not_sync(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = store.create("t", (4,), "int32", fingerprint=store.fingerprint)
+    monkeypatch.setattr("formerdata.store.derived.os.fsync", broken)
+    with pytest.raises(DataError, match=r"t\.npy\.partial: cannot be written .* when it was synced"):
+        writer.commit()
+    assert list((store.path / "derived").iterdir()) == []
+
+
 def test_damage_of_a_derived_array_is_seen(store: GraphStore) -> None:
     with store.create("t", (4,), "int32", fingerprint=store.fingerprint):
         pass
