@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import torch
 from formerdata.graphs import Splits
 from formerdata.store import GraphStore, build_store
+from formerdata.store.rows import bucket_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +96,32 @@ def test_the_order_of_edges_chunks_memory_and_threads_change_nothing(tmp_path: P
         torch.set_num_threads(kept)
     assert stores[0].header == stores[1].header
     assert stores[0].num_edges == 2 * edges.shape[1]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(36, 200))
+def test_buckets_are_as_large_as_there_is_room(degrees: list[int], room: int) -> None:
+    starts = np.concatenate([[0], np.cumsum(degrees)])
+    bounds = bucket_bounds("edges", starts, 4, room)
+    assert (bounds[0], bounds[-1]) == (0, len(degrees))
+    for first, stop in pairwise(bounds.tolist()):
+        assert first < stop
+        assert 4 * (starts[stop] - starts[first]) <= room
+        if stop < len(degrees):
+            assert 4 * (starts[stop + 1] - starts[first]) > room
+
+
+@pytest.mark.parametrize("memory", [4_000_000, 1_300_000])
+def test_the_memory_that_is_given_is_enough(tmp_path: Path, memory: int) -> None:
+    chunks = np.random.default_rng(0).integers(0, 50_000, (20, 2, 20_000))
+    build_store(tmp_path / "first", chunks[:1], 50_000)  # what is compiled is not counted
+    tracemalloc.start()
+    try:
+        build_store(tmp_path / "graph", (chunk for chunk in chunks), 50_000, undirected=True, memory=memory)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < memory
+    assert peak > memory // 4
 
 
 def test_nodes_are_counted_where_nobody_says(tmp_path: Path) -> None:

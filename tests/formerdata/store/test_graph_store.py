@@ -147,6 +147,23 @@ def test_a_derived_array_is_replaced_as_a_whole(store: GraphStore) -> None:
     assert store.derived("t").tolist() == [2] * 4
 
 
+def test_new_numbers_never_stand_beside_an_old_record(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.create("t", (4,), "int32", fingerprint=store.fingerprint, settings={"seed": 0}):
+        pass
+    writer = store.create("t", (4,), "int32", fingerprint=store.fingerprint, settings={"seed": 1})
+    writer.put(0, np.ones(4))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("formerdata.store.derived.write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit()
+    assert store.derived_names() == []
+    with pytest.raises(DataError, match="no such array"):
+        store.derived("t", settings={"seed": 0})
+
+
 def test_a_writer_that_fails_leaves_nothing(store: GraphStore) -> None:
     def fail() -> None:
         with store.create("t", (4,), "int32", fingerprint=store.fingerprint) as writer:
