@@ -14,7 +14,7 @@ import math
 
 import numba
 
-from formerkit.kernels.sequences import buffer_of, row_of
+from formerkit.kernels.sequences import AHEAD, buffer_of, row_of
 from formerkit.kernels.simd import (
     WIDE,
     exp2_of_decay,
@@ -22,6 +22,7 @@ from formerkit.kernels.simd import (
     full_like,
     lanes_of,
     load_wide,
+    prefetch,
     sigmoid,
     softplus,
     splat_wide,
@@ -64,6 +65,11 @@ def forward(first, last, u, delta, a2, b, c, d, z, gated, offsets, chunk_offsets
             store(state, at + n * panel, load_wide(initial, base + n * channels))
         for step in range(offsets[sequence + 1] - offsets[sequence]):
             t = row_of(offsets, sequence, step, reverse)
+            later = row_of(offsets, sequence, step + AHEAD, reverse)
+            for line in range(e, e + panel, lanes_of(u)):
+                prefetch(u, later * su + line)
+                prefetch(delta, later * sd + line)
+                prefetch(z, later * sz + line)
             if kept.shape[0] > 0 and step % CHUNK == 0:
                 row = (chunk_offsets[sequence] + step // CHUNK) * states * channels + e
                 for n in range(states):
