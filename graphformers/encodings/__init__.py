@@ -2,6 +2,7 @@
 
 from graphformers.encodings.cache import with_encodings
 from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
+from graphformers.encodings.fast_rp import fast_random_projection
 from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
 from graphformers.encodings.laplacian import laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
@@ -14,6 +15,7 @@ __all__ = [
     "EncodingSettings",
     "LinearEncoder",
     "SignNetEncoder",
+    "fast_random_projection",
     "hashed_colours",
     "heat_kernel",
     "heat_kernel_diagonals",

@@ -5,18 +5,20 @@ from typing import Protocol
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
-from graphformers.tasks import Task
+from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredOGB
+from graphformers.preparation import Found
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
     OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP,
+    StoredCommunities, StoredOGB, SnapPatents,
 )  # fmt: skip
 
 
 class Source(Protocol):
     """Describes where graphs come from."""
 
-    def task(self) -> Task:
+    def task(self) -> Found:
         """Read (or generate) them.
 
         Raises:
@@ -37,6 +39,9 @@ __all__ = [
     "Planetoid",
     "SBMCluster",
     "SBMPattern",
+    "SnapPatents",
     "Source",
+    "StoredCommunities",
+    "StoredOGB",
     "ZincLogP",
 ]
