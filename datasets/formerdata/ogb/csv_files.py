@@ -56,12 +56,29 @@ def read_numbers(path: str | os.PathLike[str]) -> npt.NDArray[np.int64] | npt.ND
     return _read(Path(path), whole=False)
 
 
+def number_pieces(path: str | os.PathLike[str]) -> Iterator[npt.NDArray[np.int64] | npt.NDArray[np.float32]]:
+    """The rows of :func:`read_numbers` piece by piece; a piece may be int64 though a later one is float32.
+
+    Raises:
+        DataError: As :func:`read_numbers`.
+    """
+    return _pieces(Path(path), whole=False)
+
+
 def _read(path: Path, *, whole: bool) -> npt.NDArray:
+    parts = list(_pieces(path, whole=whole))
+    if not parts:
+        return np.zeros((0, 0), np.int64)
+    kind = np.result_type(*{part.dtype for part in parts}) if whole else parts[-1].dtype
+    return parts[0] if len(parts) == 1 else np.concatenate([part.astype(kind, copy=False) for part in parts])
+
+
+def _pieces(path: Path, *, whole: bool) -> Iterator[npt.NDArray]:
+    """Once a piece is float32, all that follow are."""
     from formerdata.ogb.csv_kernels import measure
 
-    parts: list[npt.NDArray] = []
-    columns, lines = 0, 0
-    for text in _texts(path):
+    columns, lines, as_floats = 0, 0, False
+    for text in texts(path):
         codes = np.frombuffer(text, np.uint8)
         rows, now, bad = measure(codes, columns)
         if bad >= 0:
@@ -70,13 +87,10 @@ def _read(path: Path, *, whole: bool) -> npt.NDArray:
                 path, f"{cells} columns", line=lines + text.count(b"\n", 0, bad) + 1, expected=f"{now}, as above"
             )
         columns = now
-        as_floats = not whole and len(parts) > 0 and parts[-1].dtype == np.float32
-        parts.append(_numbers(path, text, codes, rows, columns, lines, whole=whole, as_floats=as_floats))
+        part = _numbers(path, text, codes, rows, columns, lines, whole=whole, as_floats=as_floats)
+        as_floats = not whole and part.dtype == np.float32
+        yield part
         lines += text.count(b"\n")
-    if not parts:
-        return np.zeros((0, 0), np.int64)
-    kind = np.result_type(*{part.dtype for part in parts}) if whole else parts[-1].dtype
-    return parts[0] if len(parts) == 1 else np.concatenate([part.astype(kind, copy=False) for part in parts])
 
 
 def _numbers(
@@ -129,12 +143,16 @@ def _line_of_row(text: bytes, row: int) -> int:
     return filled[row]
 
 
-def _texts(path: Path) -> Iterator[bytes]:
-    """The text in pieces that end with a newline."""
+def texts(path: Path, size: int | None = None) -> Iterator[bytes]:
+    """The text in pieces that end with a newline, each of about ``size`` bytes (by default ``CHUNK``).
+
+    Raises:
+        DataError: If the file is absent, or its gzip is damaged.
+    """
     rest = b""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            while piece := file.read(CHUNK):
+            while piece := file.read(size or CHUNK):
                 piece = rest + piece
                 cut = piece.rfind(b"\n") + 1
                 rest = piece[cut:]
@@ -154,7 +172,7 @@ def read_words(path: str | os.PathLike[str]) -> list[list[str]]:
     Raises:
         DataError: If the file is damaged or not text.
     """
-    text = b"".join(_texts(Path(path)))
+    text = b"".join(texts(Path(path)))
     try:
         lines = csv.reader(io.StringIO(text.decode("utf-8"), newline=""))
         return [line for line in lines if line]
