@@ -14,6 +14,7 @@ from torch import Tensor
 from formerkit.parallel import run_ranges
 from formerkit.seeds import torch_seed
 from graphformers.samplers.both_ways import both_ways
+from graphformers.samplers.reading import readable
 
 SubgraphType = Literal["directional", "bidirectional", "induced"]
 TemporalStrategy = Literal["uniform", "last"]
@@ -90,6 +91,7 @@ class NeighborSampler:
         if graph.num_columns != graph.num_nodes:
             raise ValueError(f"graph: expected one set of nodes, got {graph.num_nodes} and {graph.num_columns}")
         self.graph, self.replace, self.subgraph_type, self.seed = graph, replace, subgraph_type, seed
+        self.starts, self.neighbours = readable(graph.starts), readable(graph.neighbours)
         self.disjoint = disjoint or times is not None
         self.temporal_strategy = temporal_strategy
         self.times = None if times is None else _per_edge("times", times, graph)
@@ -136,7 +138,7 @@ class _Sample:
         from graphformers.samplers import neighbour_kernels
 
         self.sampler, self.kernels = sampler, neighbour_kernels
-        self.graph, self.total = sampler.graph, sampler.graph.num_nodes
+        self.total = sampler.graph.num_nodes
         self.nodes = _as_nodes(seeds, self.total)
         self.count = len(self.nodes)
         self.roots = np.arange(self.count) if sampler.disjoint else _NONE_INT
@@ -148,7 +150,7 @@ class _Sample:
 
     def grow(self, first: int, fan_out: int, key: np.uint64) -> int:
         """Draw neighbours of the nodes from number ``first`` on; returns how many edges that makes."""
-        kernels, graph, replace = self.kernels, self.graph, self.sampler.replace
+        kernels, replace = self.kernels, self.sampler.replace
         weights = _NONE_FLOAT if self.sampler.weights is None else self.sampler.weights
         begins, ends = self._bounds(first, fan_out)
         drawn = np.empty(len(begins), np.int64)
@@ -161,8 +163,8 @@ class _Sample:
         )
         self._make_room(edges)
         self.count = kernels.number_found(
-            first, graph.neighbours, offsets, places, self.total, *self.table, self.nodes, self.roots, self.count,
-            rows, columns,
+            first, self.sampler.neighbours, offsets, places, self.total, *self.table, self.nodes, self.roots,
+            self.count, rows, columns,
         )  # fmt: skip
         if self.sampler.subgraph_type != "induced":
             self.rows.append(rows)
@@ -174,7 +176,7 @@ class _Sample:
         """Take all edges between the nodes that are there."""
         begins, ends = self._bounds(0, -1)
         found = np.empty(self.count, np.int64)
-        args = (self.roots, self.graph.neighbours, begins, ends, self.total)
+        args = (self.roots, self.sampler.neighbours, begins, ends, self.total)
         keys, numbers = self.table
         run_ranges(self.kernels.count_induced, self.count, *args, keys, found, min_rows=1024)
         offsets = np.concatenate([_NONE_INT, [0], np.cumsum(found)])
@@ -189,7 +191,7 @@ class _Sample:
         begins, ends = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
         times = _NONE_INT if self.sampler.times is None else self.sampler.times
         run_ranges(
-            self.kernels.bounds, len(nodes), nodes, self.roots[first : self.count], self.graph.starts, times,
+            self.kernels.bounds, len(nodes), nodes, self.roots[first : self.count], self.sampler.starts, times,
             self.root_times, fan_out, self.sampler.temporal_strategy == "last", begins, ends, min_rows=1024,
         )  # fmt: skip
         return begins, ends
@@ -229,7 +231,7 @@ def _seed_times(sampler: NeighborSampler, seed_times: Tensor | None, count: int)
 def _per_edge(name: str, values: np.ndarray, graph: CSRGraph) -> np.ndarray:
     if values.shape != (graph.num_edges,):
         raise ValueError(f"{name}: expected shape ({graph.num_edges},), got {values.shape}")
-    return values
+    return readable(values)
 
 
 def _checked_weights(weights: np.ndarray) -> np.ndarray:

@@ -63,6 +63,8 @@ def fill(first, last, seeds, starts, neighbours, key, once, replace, at_random, 
         seed, out = seeds[row], rows[row]
         stream = number(key, seed)
         out[0] = seed
+        if tokens == 0:
+            continue
         if starts[seed] == starts[seed + 1]:
             if at_random:
                 _any_nodes(nodes, stream, replace, found, seen, out)

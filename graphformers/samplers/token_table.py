@@ -21,6 +21,7 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 from formerkit.seeds import torch_seed
+from graphformers.samplers.reading import readable
 
 TwoHop = Literal["nodes", "walks"]
 Isolated = Literal["random", "self"]
@@ -82,10 +83,11 @@ class TokenTable:
         Args:
             seeds: [S] integers, in any order; all nodes if None.
             epoch: Another one gives another draw; the paper keeps one for the whole run.
-            out: [S, K] int32 or int64 to write to, for example a memory-mapped file; it is written front to back.
+            out: [S, K] to write to, for example a memory-mapped file, with the dtype of the graph's neighbours; it is
+                written front to back.
 
         Returns:
-            [S, K], a new array with the dtype of the graph's neighbours, or ``out``; column 0 holds the seeds.
+            [S, K], ``out`` or a new array, int32 or int64 as the graph's neighbours; column 0 holds the seeds.
 
         Raises:
             ValueError: If a seed is no node of the graph, or ``out`` does not fit.
@@ -96,13 +98,14 @@ class TokenTable:
         listed = np.arange(nodes) if seeds is None else _as_nodes(seeds, nodes)
         if out is None:
             out = np.empty((len(listed), self.size), self.graph.neighbours.dtype)
-        _check_out(out, (len(listed), self.size), nodes)
+        _check_out(out, (len(listed), self.size), self.graph.neighbours.dtype)
+        starts, neighbours = readable(self.graph.starts), readable(self.graph.neighbours)
         key = np.uint64(torch_seed(self.seed, "tokens", epoch))
         for first in range(0, len(listed), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
             run_ranges(
-                fill, len(listed[part]), listed[part], self.graph.starts, self.graph.neighbours, key,
-                self.two_hop == "nodes", self.replace, self.isolated == "random", out[part], min_rows=64,
+                fill, len(listed[part]), listed[part], starts, neighbours, key, self.two_hop == "nodes",
+                self.replace, self.isolated == "random", np.asarray(out[part]), min_rows=64,
             )  # fmt: skip
         return out
 
@@ -141,20 +144,21 @@ def _as_nodes(seeds: np.ndarray | Tensor, nodes: int) -> np.ndarray:
     return listed.astype(np.int64)
 
 
-def _check_out(out: np.ndarray, shape: tuple[int, int], nodes: int) -> None:
-    if out.dtype not in (np.int32, np.int64) or nodes - 1 > np.iinfo(out.dtype).max:
-        raise ValueError(f"out: expected int32 or int64 that holds {nodes - 1}, got {out.dtype}")
-    if out.shape != shape or not out.flags.writeable:
-        raise ValueError(f"out: expected a writeable array of shape {shape}, got {out.shape}")
+def _check_out(out: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> None:
+    if out.dtype != dtype:
+        raise ValueError(f"out: expected {dtype}, got {out.dtype}")
+    if out.shape != shape or not out.flags.writeable or not out.flags.c_contiguous:
+        raise ValueError(f"out: expected a writeable contiguous array of shape {shape}, got {out.shape}")
 
 
 def _with_sorted_lists(graph: CSRGraph) -> CSRGraph:
     from graphformers.samplers.token_kernels import are_sorted, sort_lists
 
     rows = np.empty(graph.num_nodes, np.bool_)
-    run_ranges(are_sorted, graph.num_nodes, graph.starts, graph.neighbours, rows, min_rows=1024)
+    starts = readable(graph.starts)
+    run_ranges(are_sorted, graph.num_nodes, starts, readable(graph.neighbours), rows, min_rows=1024)
     if rows.all():
         return graph
     neighbours = np.array(graph.neighbours)
-    run_ranges(sort_lists, graph.num_nodes, graph.starts, neighbours, min_rows=1024)
+    run_ranges(sort_lists, graph.num_nodes, starts, neighbours, min_rows=1024)
     return CSRGraph(graph.starts, neighbours, None, graph.num_columns)
