@@ -12,15 +12,20 @@ __all__ = [
     "HeatKernelSE",
     "LaplacianPE",
     "MPNNVirtualNode",
+    "NeighborLoader",
     "RandomWalkSE",
     "WeisfeilerLehmanPE",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Transforms need torch_geometric, which is optional and takes seconds to import.
+    # Transforms and the loader need torch_geometric, which is optional and takes seconds to import.
     if name in _TRANSFORMS:
         from graphformers import transforms
 
         return getattr(transforms, name)
+    if name == "NeighborLoader":
+        from graphformers.samplers.neighbour_loader import NeighborLoader
+
+        return NeighborLoader
     raise AttributeError(f"module 'graphformers' has no attribute {name!r}")
