@@ -1,6 +1,7 @@
 """Where a node stands in its graph: positional and structural encodings, and the modules that read them."""
 
 from graphformers.encodings.cache import with_encodings
+from graphformers.encodings.context import context_features, features_with_context
 from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
 from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
 from graphformers.encodings.laplacian import laplacian_eigenvectors
@@ -14,6 +15,8 @@ __all__ = [
     "EncodingSettings",
     "LinearEncoder",
     "SignNetEncoder",
+    "context_features",
+    "features_with_context",
     "hashed_colours",
     "heat_kernel",
     "heat_kernel_diagonals",
