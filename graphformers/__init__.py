@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graphformers.models import GPS, GraphTransformer, MPNNVirtualNode
+from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode
 
 _TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
@@ -11,6 +11,7 @@ __all__ = [
     "GraphTransformer",
     "HeatKernelSE",
     "LaplacianPE",
+    "LargeGT",
     "MPNNVirtualNode",
     "NeighborLoader",
     "RandomWalkSE",

@@ -1,6 +1,7 @@
 """Where a node stands in its graph: positional and structural encodings, and the modules that read them."""
 
 from graphformers.encodings.cache import with_encodings
+from graphformers.encodings.context import context_features, features_with_context
 from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
 from graphformers.encodings.fast_rp import fast_random_projection
 from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
@@ -16,6 +17,8 @@ __all__ = [
     "LinearEncoder",
     "SignNetEncoder",
     "fast_random_projection",
+    "context_features",
+    "features_with_context",
     "hashed_colours",
     "heat_kernel",
     "heat_kernel_diagonals",
