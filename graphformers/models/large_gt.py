@@ -105,6 +105,11 @@ class LargeGT(nn.Module):
             parts.append(self.global_module(self._encoded(tokens, x), pe))
         return self.output(self.head(torch.cat(parts, 1)))
 
+    @property
+    def has_codebook(self) -> bool:
+        """Whether there is a global module."""
+        return self.global_module is not None
+
     @torch.no_grad()
     def start_codebook(self, x: Tensor, pe: Tensor | None = None) -> None:
         """Begin the codebook with a sample of nodes, x [n, D] and pe [n, pe_channels], or each process' share of it.
