@@ -19,9 +19,7 @@ from graphformers.encodings.context import context_features
 ROWS_AT_ONCE = 1 << 16
 
 
-def fast_random_projection(
-    graph: CSRGraph, k: int, *, hops: int = 4, beta: float = -0.5, seed: int = 0
-) -> np.ndarray:
+def fast_random_projection(graph: CSRGraph, k: int, *, hops: int = 4, beta: float = -0.5, seed: int = 0) -> np.ndarray:
     """[N, k] float32, a place of each node.
 
     Args:

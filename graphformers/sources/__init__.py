@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
+from graphformers.preparation import Found
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredOGB
-from graphformers.preparation import Found
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,

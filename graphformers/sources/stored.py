@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from formerdata.store import (
-    Communities, GraphStore, ParquetEdges, TextEdges, build_store, community_store, store_from_ogb, store_snap_patents,
+    Communities,
+    GraphStore,
+    community_store,
+    store_from_ogb,
+    store_snap_patents,
 )  # fmt: skip
 
 from formerkit.io import ConfigError, DataError
@@ -59,10 +63,16 @@ class StoredOGB:
 
         meta = ogb.known(self.dataset)
         if meta.eval_metric != "acc":
-            raise ConfigError(f"data.dataset: expected classes of nodes, got {self.dataset}, measured by {meta.eval_metric}")
+            raise ConfigError(
+                f"data.dataset: expected classes of nodes, got {self.dataset}, measured by {meta.eval_metric}"
+            )
         store = _opened(self.store, lambda path: store_from_ogb(path, self.root, meta, undirected=self.undirected))
         return StoredTask(
-            store, "cross_entropy", ogb_metric(self.dataset, "acc"), int(meta.num_classes), f"{self.dataset} ({self.root})"
+            store,
+            "cross_entropy",
+            ogb_metric(self.dataset, "acc"),
+            int(meta.num_classes),
+            f"{self.dataset} ({self.root})",
         )
 
 

@@ -9,4 +9,15 @@ from graphformers.tasks.task import Part, Task
 from graphformers.tasks.token_settings import TokenSettings
 from graphformers.tasks.token_task import TokenTask
 
-__all__ = ["GraphTask", "LinkSettings", "LinkTask", "Metric", "Objective", "Part", "StoredTask", "Task", "TokenSettings", "TokenTask"]
+__all__ = [
+    "GraphTask",
+    "LinkSettings",
+    "LinkTask",
+    "Metric",
+    "Objective",
+    "Part",
+    "StoredTask",
+    "Task",
+    "TokenSettings",
+    "TokenTask",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,8 @@ class TokenTask:
             seed=seed, start_step=start_step, rank=rank, world_size=world_size,
         )  # fmt: skip
         batches = (
-            self.batch(ids[chosen], epoch if self.resample else 0) for epoch, chosen in sampler.epoch_batches(batch_size)
+            self.batch(ids[chosen], epoch if self.resample else 0)
+            for epoch, chosen in sampler.epoch_batches(batch_size)
         )
         with Prefetch(batches) as ready:
             yield from ready
