@@ -67,13 +67,8 @@ class StoredOGB:
                 f"data.dataset: expected classes of nodes, got {self.dataset}, measured by {meta.eval_metric}"
             )
         store = _opened(self.store, lambda path: store_from_ogb(path, self.root, meta, undirected=self.undirected))
-        return StoredTask(
-            store,
-            "cross_entropy",
-            ogb_metric(self.dataset, "acc"),
-            int(meta.num_classes),
-            f"{self.dataset} ({self.root})",
-        )
+        source = f"{self.dataset} ({self.root})"
+        return StoredTask(store, "cross_entropy", ogb_metric(self.dataset, "acc"), int(meta.num_classes), source)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_what_is_derived_is_computed_once(tmp_path: Path, store: Path) -> None:
 
 def test_a_folder_with_another_graph_is_refused(tmp_path: Path, store: Path) -> None:
     run(tmp_path, store, "--training.epochs=1")
-    with pytest.raises(DataError, match="data.graph"):
+    with pytest.raises(DataError, match=r"data\.graph"):
         run(tmp_path, store, "--data.graph.seed=1")
 
 
@@ -81,12 +81,12 @@ def test_models_of_graphs_are_refused_a_graph_on_disk(tmp_path: Path, store: Pat
         "model.num_layers": 1,
         "model.heads": 2,
     }
-    with pytest.raises(ConfigError, match="model.name: expected one that sees tokens"):
+    with pytest.raises(ConfigError, match=r"model\.name: expected one that sees tokens"):
         run_words(words_of(settings, tmp_path))
 
 
 def test_places_that_need_the_whole_graph_are_refused(tmp_path: Path, store: Path) -> None:
-    with pytest.raises(ConfigError, match="encoding.kind: expected 'fast_rp' or 'none'"):
+    with pytest.raises(ConfigError, match=r"encoding\.kind: expected 'fast_rp' or 'none'"):
         run(tmp_path, store, "--encoding.kind=laplacian")
 
 
