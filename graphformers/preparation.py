@@ -19,7 +19,7 @@ Found = GraphTask | LinkTask | StoredTask
 
 
 def prepared(
-    task: Found, encoding: EncodingSettings, tokens: TokenSettings | None, cache_dir: str | os.PathLike[str]
+    task: Found, encoding: EncodingSettings, tokens: TokenSettings | None, cache_dir: str | os.PathLike[str] | None
 ) -> Task:
     """The task with encodings, or with tokens for a model that sees these.
 
@@ -27,7 +27,7 @@ def prepared(
         task: Checked.
         encoding: Places of nodes.
         tokens: None for a model that sees graphs.
-        cache_dir: Where encodings are kept; what is derived from a stored graph lies beside it.
+        cache_dir: Where encodings are kept; None to compute them anew. What is derived of a stored graph lies with it.
 
     Raises:
         ConfigError: If the model cannot learn this task.
@@ -44,7 +44,7 @@ def prepared(
 
 
 def _in_memory(
-    task: GraphTask, encoding: EncodingSettings, tokens: TokenSettings, cache_dir: str | os.PathLike[str]
+    task: GraphTask, encoding: EncodingSettings, tokens: TokenSettings, cache_dir: str | os.PathLike[str] | None
 ) -> TokenTask:
     graphs = task.graphs
     if graphs.x is None or not graphs.x.is_floating_point() or graphs.y is None:

@@ -4,13 +4,13 @@ from typing import Protocol
 
 from graphformers.preparation import Found
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
-from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
+from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredOGB
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
-    OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP,
+    OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
     StoredCommunities, StoredOGB, SnapPatents,
 )  # fmt: skip
 
@@ -33,6 +33,7 @@ __all__ = [
     "TU",
     "CommunityLinks",
     "Cycles",
+    "Facebook100",
     "GNNBenchmark",
     "Heterophilous",
     "Molecules",
