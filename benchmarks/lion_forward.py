@@ -106,7 +106,11 @@ def main() -> None:
     print(f"  {'total':<45} {1e3 * total:8.1f} ms")
     print(f"  {'most memory of the process':<45} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB")
     if arguments.loop:
-        with mock.patch("formerkit.mixers.mamba.selective_scan_output", loop_over_tokens):
+        mixer = "formerkit.mixers.mamba"
+        with (
+            mock.patch(f"{mixer}.selective_scan_output", loop_over_tokens),
+            mock.patch(f"{mixer}.serves", return_value=False),
+        ):
             loop = one_frame(model, points)
         outside = sum(value for name, value in median.items() if not name.startswith("RNN"))
         print(f"\n  with a Python loop over tokens: {sum(loop.values()):.1f} s, {sum(loop.values()) / total:.1f} x")

@@ -338,14 +338,18 @@ def _build_exp2(builder: Any, vector: VectorType, x: Any, at_most_zero: bool = F
     x = builder.select(builder.fcmp_ordered("<", x, _constant(vector, -bound)), _constant(vector, -bound), x)
     if not at_most_zero:
         x = builder.select(builder.fcmp_ordered(">", x, _constant(vector, bound)), _constant(vector, bound), x)
-    name = _suffix(vector)
-    whole = _call(builder, f"llvm.rint.{name}", vector.llvm_type, [x])
-    rest = builder.fsub(x, whole)
+    whole = _call(builder, f"llvm.rint.{_suffix(vector)}", vector.llvm_type, [x])
+    return _scaled(builder, vector, _exp2_of_rest(builder, vector, builder.fsub(x, whole)), whole)
+
+
+def _exp2_of_rest(builder: Any, vector: VectorType, rest: Any) -> Any:
+    """2**rest on [-1/2, 1/2]."""
     coefficients = _exp2_coefficients(vector.dtype.bitwidth)
     value = _constant(vector, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        value = _call(builder, f"llvm.fma.{name}", vector.llvm_type, [value, rest, _constant(vector, coefficient)])
-    return _scaled(builder, vector, value, whole)
+        arguments = [value, rest, _constant(vector, coefficient)]
+        value = _call(builder, f"llvm.fma.{_suffix(vector)}", vector.llvm_type, arguments)
+    return value
 
 
 SCALES_IN_HARDWARE = REGISTER_BITS == 512
@@ -430,6 +434,31 @@ def exp2_of_decay(typing_context, a):
         return _build_exp2(builder, a, arguments[0], at_most_zero=True)
 
     return a(a), codegen
+
+
+LARGEST_PRODUCT = 1e13
+"""How far below zero the product of :func:`exp2_of_product` may lie."""
+
+
+@intrinsic
+def exp2_of_product(typing_context, a, b):
+    """:func:`exp2` of ``a * b``, which must lie between ``-LARGEST_PRODUCT`` and a hundred or so.
+
+    In float32 with AVX-512 a fifth cheaper than by its parts. Adding 1.5 * 2**23 rounds to whole numbers; a
+    multiply-add gives what is left without rounding the product. Below -2**22 what is left is no small number any
+    more, but its polynomial is finite, and the scaling makes zero of it.
+    """
+    fast = SCALES_IN_HARDWARE and a.dtype.bitwidth == 32
+
+    def codegen(context, builder, signature, arguments):
+        if not fast:
+            return _build_exp2(builder, a, builder.fmul(*arguments), at_most_zero=True)
+        name, magic = f"llvm.fma.{_suffix(a)}", _constant(a, 1.5 * 2.0**23)
+        whole = builder.fsub(_call(builder, name, a.llvm_type, [*arguments, magic]), magic)
+        rest = _call(builder, name, a.llvm_type, [*arguments, builder.fneg(whole)])
+        return _scaled(builder, a, _exp2_of_rest(builder, a, rest), whole)
+
+    return a(a, a), codegen
 
 
 LOG2_E = 1.4426950408889634

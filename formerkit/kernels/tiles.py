@@ -72,6 +72,19 @@ def zero_tile(typing_context, array, rows, vectors):
 
 
 @intrinsic
+def zero_tile_like(typing_context, array, rows, block):
+    """A tile with as many registers in a row as the tuple ``block`` has entries; ``rows`` is a constant."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    tile = TileType(array.dtype, rows.literal_value, block.count)
+
+    def codegen(context, builder, signature, arguments):
+        return ir.Constant(tile.llvm_type, None)
+
+    return tile(array, rows, block), codegen
+
+
+@intrinsic
 def add_gathered_product(typing_context, tile, x, rows, position, stride, column, w, w_at):
     """``tile[r] += x[rows[position + r], column] * w[w_at : w_at + vectors * lanes]``: one step of the depth.
 
@@ -93,6 +106,26 @@ def add_gathered_product(typing_context, tile, x, rows, position, stride, column
 
     intp = types.intp
     return tile(tile, x, rows, intp, intp, intp, w, intp), codegen
+
+
+@intrinsic
+def add_rows_product(typing_context, tile, x, x_at, stride, w, w_at):
+    """``tile[r] += x[x_at + r * stride] * w[w_at : w_at + vectors * lanes]``: one step of the depth."""
+
+    def codegen(context, builder, signature, arguments):
+        value, x_, x_at_, stride_, w_, w_at_ = arguments
+        vector = tile.vector
+        weights = [
+            _read(context, builder, vector, w, w_, _offset(builder, w_at_, v * vector.lanes))
+            for v in range(tile.vectors)
+        ]
+        for r in range(tile.rows):
+            at = builder.add(x_at_, builder.mul(stride_, ir.Constant(stride_.type, r)))
+            scalar = _scalar_of(context, builder, x, x_, at)
+            value = _accumulate(builder, tile, value, r, _broadcast(builder, vector, scalar), weights)
+        return value
+
+    return tile(tile, x, types.intp, types.intp, w, types.intp), codegen
 
 
 @intrinsic
@@ -149,6 +182,25 @@ def add_tile(typing_context, tile, out, at, stride):
         for r in range(tile.rows):
             start = builder.add(at_, builder.mul(stride_, ir.Constant(stride_.type, r)))
             _add_row(context, builder, tile, value, r, out, out_, start)
+        return context.get_dummy_value()
+
+    return types.void(tile, out, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_tile(typing_context, tile, out, at, stride):
+    """``out[at + r * stride :] = tile[r]``."""
+
+    def codegen(context, builder, signature, arguments):
+        value, out_, at_, stride_ = arguments
+        vector = tile.vector
+        for r in range(tile.rows):
+            start = builder.add(at_, builder.mul(stride_, ir.Constant(stride_.type, r)))
+            for v in range(tile.vectors):
+                index = _offset(builder, start, v * vector.lanes)
+                address = _address(context, builder, out, out_, index, vector.llvm_type)
+                piece = builder.extract_value(value, r * tile.vectors + v)
+                builder.store(piece, address, align=vector.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(tile, out, types.intp, types.intp), codegen

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from formerkit.mixers.causal_conv import causal_conv_silu
 from formerkit.mixers.packing import pack
 from formerkit.mixers.selective_scan import selective_scan, selective_scan_output
+from formerkit.mixers.selective_ssm import DirectionWeights, gated_directions, serves
 from formerkit.mixers.spared import SparesParameters
 from formerkit.mixers.state import MixerState, convolved, demand_causal, starting
 
@@ -86,8 +87,17 @@ class SelectiveSSM(SparesParameters):
         """Steps before softplus [T, E], A [E, N], B and C [T, N]."""
         rank, states = self.dt_proj.in_features, self.A_log.shape[1]
         step, B, C = self.x_proj(c).split((rank, states, states), dim=1)
-        A = -torch.exp(self.A_log.float() if self.A_log.dtype == torch.bfloat16 else self.A_log)
-        return self.dt_proj(step), A, B, C
+        return self.dt_proj(step), self._A(), B, C
+
+    def _A(self) -> Tensor:
+        return -torch.exp(self.A_log.float() if self.A_log.dtype == torch.bfloat16 else self.A_log)
+
+    def weights(self) -> DirectionWeights:
+        """All that ``forward`` computes with."""
+        return DirectionWeights(
+            self.conv.weight[:, 0], self.conv.bias, self.x_proj.weight, self.dt_proj.weight, self.dt_proj.bias,  # type: ignore[arg-type]
+            self._A(), self.D, self.reverse,
+        )  # fmt: skip
 
 
 class Mamba(nn.Module):
@@ -128,6 +138,9 @@ class Mamba(nn.Module):
     def forward(self, x: Tensor, cu_seqlens: Tensor | None = None) -> Tensor:
         rows, offsets = pack(x, cu_seqlens, self.in_proj.in_features)
         u, z = self.in_proj(rows).chunk(2, dim=1)
+        if serves(u, offsets.numel() - 1, len(self.directions)):
+            weights = [direction.weights() for direction in self.directions]  # type: ignore[operator]
+            return gated_directions(u, z, offsets, weights, self.out_proj.weight).reshape(x.shape)
         y = reduce(torch.add, (direction(u, z, offsets) for direction in self.directions))
         return self.out_proj(y).reshape(x.shape)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formerkit.mixers.layout import lanes
+from formerkit.parallel import arrays, run_ranges
 from pointdet.ops.winograd import EDGE, conv3x3_relu_of_tiles, fill_squares
 
 WORTH_IT = 0.8
@@ -194,16 +195,24 @@ def enlarged(maps: Sequence[SparseMap], layers: Sequence[tuple[Tensor, Tensor]])
     rest = rows.new_empty(1, edge, edge, sum(width_of))
     for x, layer, into, quiet in zip(maps, layers, rows.split(width_of, 3), rest.split(width_of, 3), strict=True):
         cells_a_block = edge // layer[0].shape[2]
-        index = where.unbind(1)
-        features = _windows(x.inside(), cells_a_block, cells_a_block)[index]
-        mask = _windows(x.busy[..., None], cells_a_block, cells_a_block)[index]
-        _enlarge(torch.where(mask, features, x.rest)[..., : x.channels], *layer, into)
+        _enlarge(_blocks(x, where, cells_a_block), *layer, into)
         _enlarge(x.rest[: x.channels].expand(1, cells_a_block, cells_a_block, -1), *layer, quiet)
     return BlockMap(rows, where, rest[0], (batch, height * edge, width * edge))
 
 
+def _blocks(x: SparseMap, where: Tensor, edge: int) -> Tensor:
+    """[N, edge, edge, C]: the blocks ``where`` [N, 3] of a map."""
+    from pointdet.ops import sparse_map_kernels as kernels
+
+    out = x.cells.new_empty(len(where), edge, edge, x.channels)
+    run_ranges(kernels.gather_blocks, len(where), *arrays(x.cells, x.busy, x.rest, where, out), min_rows=64)
+    return out
+
+
 def _enlarge(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
     """Blocks [N, k, k, C] to blocks [N, k u, k u, C'], written to ``out``."""
+    from pointdet.ops import sparse_map_kernels as kernels
+
     (n, k, _, _), (_, channels, u, _) = x.shape, weight.shape
     y = (x.reshape(-1, x.shape[3]) @ weight.permute(0, 2, 3, 1).flatten(1)).view(n, k, k, u, u, channels)
-    torch.add(y.transpose(2, 3), bias, out=out.unflatten(2, (k, u)).unflatten(1, (k, u))).relu_()
+    run_ranges(kernels.spread_relu, n, *arrays(y, bias.contiguous(), out), min_rows=64)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
+from formerkit import parallel
 from formerkit.parallel import run_ranges
+
+
+@pytest.fixture(autouse=True, params=["torch's threads", "plain threads"])
+def _threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "plain threads":
+        monkeypatch.setattr(parallel, "torch_region", None)
+    elif parallel.torch_region is None:
+        pytest.skip("torch does not compute with GNU OpenMP here")
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +57,19 @@ def test_a_failure_in_any_range_is_raised() -> None:
 
     with pytest.raises(RuntimeError, match="first range"):
         run_ranges(fail_on_first, 10)
+
+
+def test_calls_from_several_threads_do_not_meet() -> None:
+    torch.set_num_threads(2)
+    rows = [np.zeros(1000) for _ in range(4)]
+
+    def many(mine: np.ndarray) -> None:
+        for _ in range(50):
+            run_ranges(count, len(mine), mine)
+
+    with ThreadPoolExecutor(len(rows)) as threads:
+        list(threads.map(many, rows))
+    assert all((each == 50).all() for each in rows)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

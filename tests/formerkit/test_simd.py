@@ -72,6 +72,36 @@ def test_a_decay_of_nothing_is_exactly_one(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_product_s_power_of_two_is_right_to_a_few_rounding_errors(dtype: type) -> None:
+    @numba.njit
+    def loop(a, b, out):
+        for i in range(0, len(a), simd.lanes_of(a)):
+            simd.store(out, i, simd.exp2_of_product(simd.load(a, i), simd.load(b, i)))
+
+    rng = np.random.default_rng(0)
+    ends = [
+        [0, 1],
+        [0, -1e30],
+        [1e13, -1],
+        [1e3, -1e10],
+        [2.0**11, -(2.0**11)],
+        [2.0**12, -(2.0**11) - 0.3],
+        [np.nan, 0],
+    ]
+    a, b = np.concatenate([rng.uniform([0, -10], [9, 0], (64_000 - len(ends), 2)), ends]).astype(dtype).T.copy()
+    got = np.empty_like(a)
+    loop(a, b, got)
+    # float64 and machines without AVX-512 round the product first.
+    slack = 1 + np.abs(a.astype(Precise) * b)
+    wanted = np.exp2(a.astype(Precise) * b)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(got - wanted) / (wanted * np.finfo(dtype).eps * slack + np.finfo(dtype).tiny)
+    assert np.isnan(got[-1])
+    assert error[:-1].max() < 3
+    assert (got[64_000 - len(ends) :][:2] == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("period", [1, 2, 4])
 def test_patterns_are_summed_read_and_written(period: int, dtype: type) -> None:
     pattern = (0,) * period

@@ -98,9 +98,14 @@ class ArrayFile:
 
 def disk_error(path: str | os.PathLike[str], error: OSError, where: str) -> DataError:
     """The error of a write that failed."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = is_full(error)
     problem = "the disk is full" if full else f"cannot be written ({error.strerror})"
     return DataError(path, f"{problem} {where}", expected="free space; nothing half-written is kept" if full else None)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:

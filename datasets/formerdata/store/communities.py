@@ -148,13 +148,20 @@ class CommunityEdges:
         from formerdata.store.community_kernels import draw_edges
 
         s, total = self.settings, self.settings.num_edges
+        starts, regions = _starts(s.communities, s.num_nodes), _starts(s.regions, s.communities)
+        groups = starts, np.repeat(np.arange(s.regions), np.diff(regions)), regions
         for first in range(0, total, self.chunk):
             edges = np.empty((2, min(self.chunk, total - first)), np.int64)
             run_ranges(
-                draw_edges, edges.shape[1], s.key("edges"), first, s.num_nodes, s.communities, s.regions, s.inside,
-                s.near, s.skew, *s.step_and_shift(), edges, min_rows=1 << 14,
+                draw_edges, edges.shape[1], s.key("edges"), first, *groups, s.inside, s.near, s.skew,
+                *s.step_and_shift(), edges, min_rows=1 << 14,
             )  # fmt: skip
             yield edges
+
+
+def _starts(groups: int, count: int) -> np.ndarray:
+    """[groups + 1] int64, where each begins if ``count`` things are cut into runs that differ by one at most."""
+    return -(-np.arange(groups + 1) * count // groups)
 
 
 def node_groups(settings: Communities, first: int, last: int) -> tuple[np.ndarray, ...]:

@@ -33,13 +33,13 @@ def first_rank(group, groups, count):
 
 
 @numba.njit(cache=True, nogil=True)
-def member(community, communities, num_nodes, skew, draw):
+def member(community, starts, skew, draw):
     """A rank of the community, by a number of 64 bits.
 
     The density of the pair at place t is proportional to t ** (1 / skew - 1); its two nodes are equally likely.
     """
-    start = first_rank(community, communities, num_nodes)
-    size = first_rank(community + 1, communities, num_nodes) - start
+    start = starts[community]
+    size = starts[community + 1] - start
     part = np.float64(draw >> _11) * 2.0**-53
     share = part
     for _ in range(skew - 1):
@@ -48,28 +48,30 @@ def member(community, communities, num_nodes, skew, draw):
 
 
 @numba.njit(cache=True, nogil=True)
-def draw_edges(first, last, key, offset, num_nodes, communities, regions, inside, near, skew, step, shift, edges):
+def draw_edges(first, last, key, offset, starts, region_of, regions, inside, near, skew, step, shift, edges):
     """Write edges ``offset + first`` to ``offset + last`` to columns ``first`` to ``last`` of ``edges`` [2, n] int64.
 
     Args:
         key: uint64, names the graph.
+        starts: [communities + 1] int64, the rank at which each community begins.
+        region_of: [communities] int64. regions: [regions + 1] int64, the community at which each region begins.
         inside: Probability that an edge stays in its community. near: That it goes to another one of its region, where
             the same may come out by chance. Otherwise it goes anywhere.
         skew: 1 for equal degrees; see ``member``.
         step, shift: Of the names.
     """
+    communities, num_nodes = len(region_of), starts[-1]
     for column in range(first, last):
         k = DRAWS * (offset + column)
-        community = np.int64(uniform(key, k) * num_nodes) * communities // num_nodes
-        source = member(community, communities, num_nodes, skew, number(key, k + 1))
+        community = np.int64(uniform(key, k) * communities)
+        source = member(community, starts, skew, number(key, k + 1))
         choice, place = uniform(key, k + 2), uniform(key, k + 3)
         if choice >= inside + near:
-            community = np.int64(place * num_nodes) * communities // num_nodes
+            community = np.int64(place * communities)
         elif choice >= inside:
-            region = community * regions // communities
-            start = first_rank(region, regions, communities)
-            community = start + np.int64(place * (first_rank(region + 1, regions, communities) - start))
-        target = member(community, communities, num_nodes, skew, number(key, k + 4))
+            start = regions[region_of[community]]
+            community = start + np.int64(place * (regions[region_of[community] + 1] - start))
+        target = member(community, starts, skew, number(key, k + 4))
         edges[0, column] = (step * source + shift) % num_nodes
         edges[1, column] = (step * target + shift) % num_nodes
 

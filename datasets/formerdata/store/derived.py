@@ -99,11 +99,16 @@ class ArrayWriter:
 
         Raises:
             ValueError: If it was committed or removed before.
+            DataError: If the disk refuses; nothing of it is left then.
         """
         if not isinstance(self.array, np.memmap):
             raise ValueError(f"{self.name}: committed or removed before")
         self.array.flush()
-        os.fsync(self._descriptor)
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self.abort()
+            raise disk_error(self._partial, error, "when it was synced") from error
         os.close(self._descriptor)
         self.array = None
         info = ArrayInfo(self.dtype.str, self.shape, digest_of(self._partial))

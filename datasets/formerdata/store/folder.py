@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from formerdata.store.array_file import disk_error, is_full
 from formerkit.io import DataError, sync_folder
 
 
@@ -23,7 +24,7 @@ def built_folder(path: str | os.PathLike[str], *, restart: bool = False) -> Iter
         restart: Remove what a killed process left.
 
     Raises:
-        DataError: If ``path`` exists, or ``path.partial`` does and ``restart`` is not set.
+        DataError: If ``path`` exists, or ``path.partial`` does and ``restart`` is not set, or the disk becomes full.
     """
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial")
@@ -43,7 +44,9 @@ def built_folder(path: str | os.PathLike[str], *, restart: bool = False) -> Iter
         yield partial
         sync_folder(partial)
         os.rename(partial, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and is_full(error):  # from a buffer that is emptied when a file is closed
+            raise disk_error(partial, error, "while it was being built") from error
         raise
     sync_folder(path.parent)

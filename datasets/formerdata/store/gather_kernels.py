@@ -8,7 +8,6 @@ import numpy as np
 _SIGN, _REST, _EXPONENT = np.uint32(0x8000), np.uint32(0x7FFF), np.uint32(0x7C00)
 _16, _13 = np.uint32(16), np.uint32(13)
 _SCALE, _INFINITE = np.float32(2.0**112), np.uint32(0x7F800000)
-_MANTISSA = np.uint32(0x007FFFFF)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -21,32 +20,36 @@ def take(first, last, order, ids, matrix, out):
     """
     for k in range(first, last):
         place = order[k]
-        before = order[k - 1] if k > first else place
-        again = k > first and ids[before] == ids[place]
-        for column in range(matrix.shape[1]):
-            out[place, column] = out[before, column] if again else matrix[ids[place], column]
+        target = out[place]
+        if k > first and ids[order[k - 1]] == ids[place]:
+            before = out[order[k - 1]]
+            for column in range(len(target)):
+                target[column] = before[column]
+            continue
+        source = matrix[ids[place]]
+        for column in range(len(target)):
+            target[column] = source[column]
 
 
 @numba.njit(cache=True, nogil=True)
-def take_halves(first, last, order, ids, matrix, bits, out):
-    """The same for float16 as ``matrix`` [N, D] uint16; ``bits`` [n, D] uint32 and ``out`` [n, D] float32 share memory.
+def take_halves(first, last, order, ids, matrix, out):
+    """The same for float16 as ``matrix`` [N, D] uint16, to ``out`` [n, D] float32.
 
     Sign and the other bits are moved to where float32 has them; the difference of the exponents' biases is a factor of
     2 ** 112, which is right for the smallest numbers, too. Infinity and NaN keep their exponent of ones.
     """
     for k in range(first, last):
         place = order[k]
-        before = order[k - 1] if k > first else place
-        if k > first and ids[before] == ids[place]:
-            for column in range(matrix.shape[1]):
-                bits[place, column] = bits[before, column]
+        target = out[place]
+        if k > first and ids[order[k - 1]] == ids[place]:
+            before = out[order[k - 1]]
+            for column in range(len(target)):
+                target[column] = before[column]
             continue
-        row = ids[place]
-        for column in range(matrix.shape[1]):
-            half = np.uint32(matrix[row, column])
-            bits[place, column] = ((half & _SIGN) << _16) | ((half & _REST) << _13)
-        for column in range(matrix.shape[1]):
-            if bits[place, column] & (_EXPONENT << _13) == (_EXPONENT << _13):
-                bits[place, column] |= _INFINITE
-            else:
-                out[place, column] *= _SCALE
+        source = matrix[ids[place]]
+        for column in range(len(target)):
+            half = np.uint32(source[column])
+            bits = np.uint32(((half & _SIGN) << _16) | ((half & _REST) << _13))
+            number = bits.view(np.float32) * _SCALE
+            endless = np.uint32(bits | _INFINITE).view(np.float32)
+            target[column] = endless if half & _EXPONENT == _EXPONENT else number

@@ -44,10 +44,9 @@ def gather(matrix: np.ndarray, ids: np.ndarray, *, out: np.ndarray | None = None
     # Without the class of a map, which compiled code does not know.
     rows = np.asarray(matrix).reshape(len(matrix), -1) if matrix.size else np.zeros((len(matrix), 0), matrix.dtype)
     filled = out.reshape(len(flat), -1) if out.size else np.zeros((len(flat), 0), dtype)
-    order = np.argsort(flat, kind="stable")
+    order = np.argsort(flat)
     if matrix.dtype == np.float16:
-        halves = rows.view(np.uint16), filled.view(np.uint32), filled
-        run_ranges(kernels.take_halves, len(flat), order, flat, *halves, min_rows=MIN_ROWS)
+        run_ranges(kernels.take_halves, len(flat), order, flat, rows.view(np.uint16), filled, min_rows=MIN_ROWS)
     else:
         run_ranges(kernels.take, len(flat), order, flat, rows, filled, min_rows=MIN_ROWS)
     return out

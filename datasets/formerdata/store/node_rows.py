@@ -12,7 +12,8 @@ import numpy as np
 from formerdata.store.array_file import HEADER_BYTES, ArrayFile, ArrayInfo, digest_of
 from formerkit.io import DataError
 
-DTYPES = ("float16", "float32")
+LIMITS = {"float16": 65520.0, "float32": 2.0**128 - 2.0**103}
+"""Types of features, and the smallest number that each of them rounds to infinity."""
 STEP_BYTES = 1 << 24
 
 
@@ -30,8 +31,8 @@ def write_features(folder: Path, features: Any, num_nodes: int, dtype: str) -> A
         DataError: If rows are not finite (in that type), a node has none or two, or the disk is full.
         ValueError: If the type is another.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype: expected one of {DTYPES}, got {dtype!r}")
+    if dtype not in LIMITS:
+        raise ValueError(f"dtype: expected one of {tuple(LIMITS)}, got {dtype!r}")
     name = str(getattr(features, "name", "features"))
     pieces = iter(_slices(features) if isinstance(features, np.ndarray) else features)
     first = next(pieces, None)
@@ -71,14 +72,14 @@ def _finite(name: str, piece: Any, columns: tuple[int, ...], dtype: str, place: 
             name, f"{rows.dtype} of shape {list(rows.shape)} at row {place}", field="features",
             expected=f"numbers, [rows, {columns[0] if columns else 'features'}]",
         )  # fmt: skip
-    with np.errstate(over="ignore"):
-        rows = rows.astype(dtype, copy=False)
-    if not (sound := np.isfinite(rows)).all():
+    wider = rows.dtype.kind != "f" or rows.dtype.itemsize > np.dtype(dtype).itemsize
+    sound = (rows < LIMITS[dtype]) & (rows > -LIMITS[dtype]) if wider else np.isfinite(rows)
+    if not sound.all():
         row = int(np.argmin(sound.all(1)))
         raise DataError(
             name, f"row {place + row} is not finite as {dtype}", field="features", expected="finite numbers"
         )
-    return rows
+    return rows.astype(dtype, copy=False)
 
 
 def _by_node(folder: Path, name: str, first: Any, pieces: Iterator[Any], num_nodes: int, dtype: str) -> ArrayInfo:

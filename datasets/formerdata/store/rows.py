@@ -67,7 +67,7 @@ def write_rows(folder: Path, edges: Iterable[Any], num_nodes: int | None, option
     starts = _count(chunks, num_nodes, options)
     total, count = int(kernels.to_starts(starts)), len(starts) - 1
     dtype = np.dtype(np.int32 if count <= np.iinfo(np.int32).max else np.int64)
-    bounds = _bounds(chunks.name, starts, dtype.itemsize, options.memory - starts.nbytes - PIECE_BYTES * size)
+    bounds = bucket_bounds(chunks.name, starts, dtype.itemsize, options.memory - starts.nbytes - PIECE_BYTES * size)
     several = len(bounds) > 2
     _check_disk(folder, total * dtype.itemsize * (3 if several else 1) + starts.nbytes)
     with ArrayFile(folder / "neighbours.npy", dtype) as file:
@@ -117,7 +117,7 @@ def _longer(name: str, counts: np.ndarray, rows: int, memory: int) -> np.ndarray
     return np.concatenate([counts, np.zeros(length - len(counts), np.int64)])
 
 
-def _bounds(name: str, starts: np.ndarray, itemsize: int, room: int) -> np.ndarray:
+def bucket_bounds(name: str, starts: np.ndarray, itemsize: int, room: int) -> np.ndarray:
     """[buckets + 1] int64: rows at which buckets begin, each of at most ``room`` bytes."""
     bounds, count = [0], len(starts) - 1
     while bounds[-1] < count:

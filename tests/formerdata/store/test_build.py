@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import torch
 from formerdata.graphs import Splits
 from formerdata.store import GraphStore, build_store
+from formerdata.store.rows import bucket_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +98,32 @@ def test_the_order_of_edges_chunks_memory_and_threads_change_nothing(tmp_path: P
     assert stores[0].num_edges == 2 * edges.shape[1]
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(36, 200))
+def test_buckets_are_as_large_as_there_is_room(degrees: list[int], room: int) -> None:
+    starts = np.concatenate([[0], np.cumsum(degrees)])
+    bounds = bucket_bounds("edges", starts, 4, room)
+    assert (bounds[0], bounds[-1]) == (0, len(degrees))
+    for first, stop in pairwise(bounds.tolist()):
+        assert first < stop
+        assert 4 * (starts[stop] - starts[first]) <= room
+        if stop < len(degrees):
+            assert 4 * (starts[stop + 1] - starts[first]) > room
+
+
+@pytest.mark.parametrize("memory", [4_000_000, 1_300_000])
+def test_the_memory_that_is_given_is_enough(tmp_path: Path, memory: int) -> None:
+    chunks = np.random.default_rng(0).integers(0, 50_000, (20, 2, 20_000))
+    build_store(tmp_path / "first", chunks[:1], 50_000)  # what is compiled is not counted
+    tracemalloc.start()
+    try:
+        build_store(tmp_path / "graph", (chunk for chunk in chunks), 50_000, undirected=True, memory=memory)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < memory
+    assert peak > memory // 4
+
+
 def test_nodes_are_counted_where_nobody_says(tmp_path: Path) -> None:
     store = build_store(tmp_path / "a", [np.array([[0, 3], [9, 9]]), np.array([[5000], [5000]])], loops=False)
     assert store.num_nodes == 5001
@@ -150,6 +179,8 @@ def test_edges_that_are_none_are_refused_and_nothing_is_left(tmp_path: Path, edg
 
 X = np.zeros((4, 2))
 NAN = np.array([[0, 0], [0, np.nan]])
+EDGE = np.nextafter(np.float64(65520), 0)
+LARGE = np.nextafter(np.float64(2.0**128 - 2.0**103), 0)
 BAD_FEATURES: list[tuple[Any, str]] = [
     (X[:3], "3 rows; expected 4, as nodes"),
     (np.zeros((5, 2)), "at least 5 rows; expected 4"),
@@ -173,6 +204,18 @@ def test_features_that_are_missing_double_or_no_numbers_are_refused(
     with pytest.raises(DataError, match=problem):
         small(tmp_path / "graph", features=features)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_numbers_of_each_type(tmp_path: Path) -> None:
+    largest = {"float16": EDGE, "float32": LARGE}
+    for dtype, number in largest.items():
+        store = small(tmp_path / dtype, features=X - number, dtype=dtype)
+        assert store.features is not None
+        assert (store.features == np.finfo(dtype).min).all()
+        beyond = np.nextafter(number, np.inf)
+        for sign in (1, -1):
+            with pytest.raises(DataError, match=f"row 0 is not finite as {dtype}"):
+                small(tmp_path / "graph", features=X + sign * beyond, dtype=dtype)
 
 
 def test_other_arguments_that_cannot_be(tmp_path: Path) -> None:
@@ -216,6 +259,20 @@ def test_what_a_killed_build_left_is_neither_read_nor_taken_over(tmp_path: Path)
         small(tmp_path / "graph")
     assert small(tmp_path / "graph", restart=True).num_edges == 3
     assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+def test_a_build_that_is_killed(tmp_path: Path) -> None:
+    def edges() -> Iterator[np.ndarray]:
+        yield np.zeros((2, 10), int)
+        os._exit(9)
+
+    if (child := os.fork()) == 0:
+        build_store(tmp_path / "graph", edges(), 4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.partial"]
+    with pytest.raises(DataError, match=r"graph\.partial: another process builds this now, or was killed"):
+        small(tmp_path / "graph")
+    assert small(tmp_path / "graph", restart=True).num_edges == 3
 
 
 def full_disk(after: int) -> Any:
@@ -268,6 +325,26 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(DataError, match=r"the disk is full after .* bytes; expected free space; nothing half-written"):
         build_store(tmp_path / "graph", chunks(), 100, features=np.zeros((100, 4000)), undirected=True, memory=100_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_a_buffer_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("formerdata.store.array_file.os.fsync", full)
+    with pytest.raises(DataError, match=r"graph\.partial: the disk is full while it was being built"):
+        small(tmp_path / "graph")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_files_pass(tmp_path: Path) -> None:
+    def edges() -> Iterator[np.ndarray]:
+        yield np.zeros((2, 1), int)
+        raise FileNotFoundError("mine")
+
+    with pytest.raises(FileNotFoundError, match="mine"):
+        build_store(tmp_path / "graph", edges(), 3)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -48,10 +48,6 @@ def slow_edge(s: Communities, e: int) -> tuple[int, int]:
     members = groups(s.num_nodes, s.communities)
     regions = groups(s.communities, s.regions)
 
-    def community_at(word: int) -> int:
-        rank = int(share(word) * s.num_nodes)
-        return next(c for c, ranks in enumerate(members) if rank in ranks)
-
     def member(community: int, word: int) -> int:
         ranks = members[community]
         pairs = [ranks[i : i + 2] for i in range(0, len(ranks), 2)]
@@ -59,11 +55,11 @@ def slow_edge(s: Communities, e: int) -> tuple[int, int]:
         return pair[min(word & 1, len(pair) - 1)]
 
     draws = [number(key, 8 * e + k) for k in range(5)]
-    own = community_at(draws[0])
+    own = int(share(draws[0]) * s.communities)
     source = member(own, draws[1])
     choice = share(draws[2])
     if choice >= s.inside + s.near:
-        own = community_at(draws[3])
+        own = int(share(draws[3]) * s.communities)
     elif choice >= s.inside:
         region = next(r for r in regions if own in r)
         own = region[int(share(draws[3]) * len(region))]

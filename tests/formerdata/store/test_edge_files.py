@@ -153,7 +153,8 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
         list(ArrayEdges(tmp_path / "other.npy"))
     np.save(tmp_path / "a.npy", np.zeros((2, 400), int))
     whole = (tmp_path / "a.npy").read_bytes()
-    for cut, problem in ((whole[:-1], "is cut short"), (whole[:20], "cannot be read"), (b"", "cannot be read")):
+    for cut, problem in ((whole[:-1], "is cut short"), (whole[:20], "cannot be read"), (b"", "cannot be read"),
+                         (whole[:6] + b"\3" + whole[7:], r"cannot be read \(version \(3, 0\)\)")):  # fmt: skip
         (tmp_path / "a.npy").write_bytes(cut)
         with pytest.raises(DataError, match=problem):
             list(ArrayEdges(tmp_path / "a.npy"))

@@ -147,7 +147,8 @@ def test_closing_stops_the_thread_and_the_generator() -> None:
         finally:
             ended.append(threading.current_thread().name)
 
-    ahead = Prefetch(items())
+    source = items()  # held here, so that it is not closed by being forgotten
+    ahead = Prefetch(source)
     next(ahead)
     ahead.close()
     ahead.close()

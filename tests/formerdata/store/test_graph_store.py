@@ -147,6 +147,23 @@ def test_a_derived_array_is_replaced_as_a_whole(store: GraphStore) -> None:
     assert store.derived("t").tolist() == [2] * 4
 
 
+def test_new_numbers_never_stand_beside_an_old_record(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.create("t", (4,), "int32", fingerprint=store.fingerprint, settings={"seed": 0}):
+        pass
+    writer = store.create("t", (4,), "int32", fingerprint=store.fingerprint, settings={"seed": 1})
+    writer.put(0, np.ones(4))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("formerdata.store.derived.write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit()
+    assert store.derived_names() == []
+    with pytest.raises(DataError, match="no such array"):
+        store.derived("t", settings={"seed": 0})
+
+
 def test_a_writer_that_fails_leaves_nothing(store: GraphStore) -> None:
     def fail() -> None:
         with store.create("t", (4,), "int32", fingerprint=store.fingerprint) as writer:
@@ -205,6 +222,17 @@ def test_a_derived_array_on_a_full_disk(store: GraphStore, monkeypatch: pytest.M
     monkeypatch.setattr(f"formerdata.store.derived.os.{function}", full)
     with pytest.raises(DataError, match=r"t\.npy\.partial: the disk is full .4,000,128 bytes are needed."):
         store.create("t", (1_000_000,), "int32", fingerprint=store.fingerprint)
+    assert list((store.path / "derived").iterdir()) == []
+
+
+def test_a_derived_array_that_the_disk_does_not_sync(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = store.create("t", (4,), "int32", fingerprint=store.fingerprint)
+    monkeypatch.setattr("formerdata.store.derived.os.fsync", broken)
+    with pytest.raises(DataError, match=r"t\.npy\.partial: cannot be written .* when it was synced"):
+        writer.commit()
     assert list((store.path / "derived").iterdir()) == []
 
 

@@ -74,8 +74,14 @@ def test_layers_equal_dense_ones(seed, batch, size, occupied, strides, channels)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**31), size=st.sampled_from(SIZES), occupied=st.integers(0, 6), after_layer=st.booleans())
-def test_enlarging_equals_dense_transposed_convolutions(seed, size, occupied, after_layer) -> None:
+@given(
+    seed=st.integers(0, 2**31),
+    size=st.sampled_from(SIZES),
+    occupied=st.integers(0, 6),
+    after_layer=st.booleans(),
+    channels=st.sampled_from([5, 8, 19]),
+)
+def test_enlarging_equals_dense_transposed_convolutions(seed, size, occupied, after_layer, channels) -> None:
     g = torch.Generator().manual_seed(seed)
     maps, layers, wanted = [], [], []
     for edge in (1, 2, 4):
@@ -85,8 +91,8 @@ def test_enlarging_equals_dense_transposed_convolutions(seed, size, occupied, af
             weight, bias = layer(g, 3, 3)
             sparse = conv3x3_relu(sparse, weight, bias, 1) or sparse
             x = sparse.dense()
-        weight, _ = layer(g, 5, 3, edge)
-        _, bias = layer(g, 1, 5)
+        weight, _ = layer(g, channels, 3, edge)
+        _, bias = layer(g, 1, channels)
         maps, layers = [*maps, sparse], [*layers, (weight, bias)]
         wanted.append(F.conv_transpose2d(x, weight, bias, stride=edge).relu())
     together = enlarged(maps, layers)
