@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from formerkit.seeds import generator
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """One sample of an epoch."""
 
     epoch: int
     batch: int
-    index: int
+    sample: int
 
 
 class BatchOrder(torch.utils.data.Sampler[Place]):
     """Each pass is an epoch: 0, 1 and so on, or from the one that was set.
 
     Args:
-        source: A sampler of indices, or how many there are.
+        source: A sampler of indices, or how many there are. A sampler that has ``set_epoch`` is told the epoch.
         batch_size: Samples of a batch.
         shuffle: Whether each epoch has an order of its own; of a number only.
         seed: Of the orders.
@@ -41,6 +39,8 @@ class BatchOrder(torch.utils.data.Sampler[Place]):
         # Not a generator: the epoch is counted when a pass begins, not at its first sample.
         epoch = self.epoch
         self.epoch += 1
+        if hasattr(self.source, "set_epoch"):
+            self.source.set_epoch(epoch)
         return self._places(epoch)
 
     def _places(self, epoch: int) -> Iterator[Place]:

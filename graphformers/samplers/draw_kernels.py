@@ -35,10 +35,15 @@ def room_for(count):
 
 
 @numba.njit(cache=True, nogil=True)
+def first_slot(table, key):
+    """Where the search for ``key`` begins."""
+    return np.int64((np.uint64(key) * _SPREAD) >> _33) & (len(table) - 1)
+
+
+@numba.njit(cache=True, nogil=True)
 def slot_of(table, key):
     """Where ``key``, not negative, stands in a hash table whose free slots are -1, or the free slot to put it in."""
-    mask = len(table) - 1
-    slot = np.int64((np.uint64(key) * _SPREAD) >> _33) & mask
+    mask, slot = len(table) - 1, first_slot(table, key)
     while table[slot] != key and table[slot] != -1:
         slot = (slot + 1) & mask
     return slot

@@ -11,10 +11,13 @@ import numba
 import numpy as np
 from formerdata.graphs.sbm_kernels import number
 
-from graphformers.samplers.draw_kernels import below, room_for, slot_of, uniform
+from formerkit.kernels.simd import prefetch
+from graphformers.samplers.draw_kernels import below, first_slot, room_for, slot_of, uniform
 
 FEW = 32
 """So few places are compared one with another; more are marked in a set of bits."""
+FAR, NEAR = 32, 8
+"""Edges between asking for a node and for its slot, and using it: they lie anywhere in memory."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -185,10 +188,16 @@ def number_found(first, neighbours, offsets, places, total, keys, numbers, nodes
     Returns:
         Nodes there are now.
     """
-    rooted = len(roots) > 0
+    rooted, edges = len(roots) > 0, len(places)
+    for e in range(min(FAR, edges)):
+        prefetch(neighbours, places[e])
     for f in range(len(offsets) - 1):
         base = np.int64(roots[first + f]) * total if rooted else 0
         for e in range(offsets[f], offsets[f + 1]):
+            prefetch(neighbours, places[min(e + FAR, edges - 1)])
+            soon = first_slot(keys, base + np.int64(neighbours[places[min(e + NEAR, edges - 1)]]))
+            prefetch(keys, soon)
+            prefetch(numbers, soon)
             node = np.int64(neighbours[places[e]])
             slot = slot_of(keys, base + node)
             if keys[slot] == -1:

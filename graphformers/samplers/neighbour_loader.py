@@ -13,7 +13,7 @@ from torch import Tensor
 from formerkit.io import require
 from graphformers.samplers.batch_order import BatchOrder, Indexed, Place
 from graphformers.samplers.neighbour_sampler import NeighborSampler, Neighbourhood, SubgraphType, TemporalStrategy
-from graphformers.samplers.timed_graph import timed_graph
+from graphformers.samplers.timed_graph import sorted_graph, timed_graph
 
 _PYG: Any = require("torch_geometric.data", "graph", purpose="NeighborLoader")
 
@@ -46,6 +46,8 @@ class NeighborLoader(torch.utils.data.DataLoader[Any]):
             the seed's, in every hop. Samples are then disjoint.
         weight_attr: Attribute of edges by which they are drawn.
         transform: Called with each batch, in the worker.
+        is_sorted: Whether edges are sorted by destination, and with times by time for each: they are then taken as they
+            stand, which saves the sorting and a list of their numbers.
         directed: False is another word for induced subgraphs, which PyTorch Geometric deprecates.
         neighbor_sampler: A sampler of the same graph, instead of arguments on how to draw; ``data`` needs no
             ``edge_index`` then, and arrays may be mapped from disk. Its seed counts for its draws.
@@ -71,6 +73,8 @@ class NeighborLoader(torch.utils.data.DataLoader[Any]):
         time_attr: str | None = None,
         weight_attr: str | None = None,
         transform: Callable[[Any], Any] | None = None,
+        *,
+        is_sorted: bool = False,
         directed: bool = True,
         neighbor_sampler: NeighborSampler | None = None,
         seed: int = 0,
@@ -87,8 +91,9 @@ class NeighborLoader(torch.utils.data.DataLoader[Any]):
                 raise ValueError("num_neighbors: expected a list, or a neighbor_sampler")
             subgraph_type = subgraph_type if directed else "induced"
             neighbor_sampler = _sampler(
-                data, num_neighbors, replace, subgraph_type, disjoint, temporal_strategy, time_attr, weight_attr, seed
-            )
+                data, num_neighbors, replace, subgraph_type, disjoint, temporal_strategy, time_attr, weight_attr,
+                is_sorted, seed,
+            )  # fmt: skip
         if neighbor_sampler.times is not None and input_time is None:
             seed_times = _times_of_nodes(data, time_attr, self.input_nodes)
         elif neighbor_sampler.times is None and input_time is not None:
@@ -112,10 +117,11 @@ class NeighborLoader(torch.utils.data.DataLoader[Any]):
         return self._batch([Place(0, 0, int(i)) for i in index])
 
     def _batch(self, places: list[Place]) -> Any:
-        index = torch.tensor([place.index for place in places])
+        index = torch.tensor([place.sample for place in places])
         seeds = self.input_nodes[index]
         times = None if self._seed_times is None else self._seed_times[index]
-        key = (places[0].epoch, places[0].batch) if places else (0, 0)
+        # Processes that share an epoch have batches of one number; their first seeds differ.
+        key = tuple(places[0]) if places else ()
         out = _cut(self.data, self.neighbor_sampler.sample(seeds, times, key=key))
         out.input_id = self.input_id[index]
         out.seed_time = None if self.input_time is None else self.input_time[index]
@@ -162,6 +168,7 @@ def _sampler(
     temporal_strategy: TemporalStrategy,
     time_attr: str | None,
     weight_attr: str | None,
+    is_sorted: bool,
     seed: int,
 ) -> NeighborSampler:
     if isinstance(num_neighbors, dict):
@@ -170,17 +177,20 @@ def _sampler(
     if not isinstance(edge_index, Tensor):
         raise ValueError(f"data: expected edge_index [2, E], got {type(edge_index).__name__}")
     edge_index, nodes = edge_index.as_subclass(Tensor).cpu(), int(data.num_nodes)
-    times = None
-    if time_attr is None:
-        graph = csr_graph(edge_index, nodes, rows="destination")
-    else:
+    of_edges, weights = None, None
+    if time_attr is not None:
         of_edges = _attribute(data, "time_attr", time_attr, of_nodes=True).cpu()
         if data.is_node_attr(time_attr):
             of_edges = of_edges[edge_index[0]]
+    if is_sorted:
+        graph, times = sorted_graph(edge_index, nodes, of_edges)
+    elif of_edges is None:
+        graph, times = csr_graph(edge_index, nodes, rows="destination"), None
+    else:
         graph, times = timed_graph(edge_index, nodes, of_edges)
-    weights = None
     if weight_attr is not None:
-        weights = _attribute(data, "weight_attr", weight_attr, of_nodes=False).cpu().numpy()[graph.edge_ids]
+        weights = _attribute(data, "weight_attr", weight_attr, of_nodes=False).cpu().numpy()
+        weights = weights if graph.edge_ids is None else weights[graph.edge_ids]
     return NeighborSampler(
         graph, num_neighbors, replace=replace, subgraph_type=subgraph_type, disjoint=disjoint, times=times,
         temporal_strategy=temporal_strategy, weights=weights, seed=seed,

@@ -203,7 +203,7 @@ class _Sample:
         if self.sampler.disjoint:
             self.roots = np.concatenate([self.roots[: self.count], np.empty(more, np.int64)])
         if 2 * needed > len(self.table[0]):
-            self.table = self.kernels.new_table(self.nodes, self.roots, self.count, 2 * needed, self.total)
+            self.table = self.kernels.new_table(self.nodes, self.roots, self.count, needed, self.total)
 
 
 def _joined(parts: list[np.ndarray]) -> Tensor:

@@ -12,10 +12,16 @@ import numba
 import numpy as np
 from formerdata.graphs.sbm_kernels import number
 
+from formerkit.kernels.simd import prefetch
 from graphformers.samplers.draw_kernels import below, insert, room_for, shuffle_front
 
-LISTED = 4
-"""A list of up to so many times the tokens is made whole: drawing from it would repeat itself too often."""
+LISTED = 16
+"""A list of up to so many times the tokens is made whole: copying it costs less than trials that repeat themselves."""
+ASKED = 64
+"""Neighbours of a later seed whose lists are asked for ahead of their use."""
+PIECE = 4096
+"""Ends of walks that are copied before they are looked at, beside those of one list."""
+_0, _1, _3, _7 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7)
 _SECOND_TRY = np.int64(1) << 48
 """Draws after trials that were given up have numbers of their own."""
 
@@ -39,11 +45,12 @@ def sort_lists(first, last, starts, neighbours):
 
 
 @numba.njit(cache=True, nogil=True)
-def fill(first, last, seeds, starts, neighbours, key, once, replace, at_random, rows):
+def fill(first, last, seeds, starts, neighbours, longest, key, once, replace, at_random, rows):
     """Write rows ``first`` to ``last``.
 
     Args:
         seeds: [S]. starts: [N + 1]. neighbours: [E], sorted in each list if ``once``.
+        longest: Entries of the longest list.
         key: uint64, names the table; a row depends on it, on its seed and on the graph alone.
         once: Whether a node counts once for all walks of two steps to it.
         replace: Whether positions are drawn with replacement.
@@ -56,10 +63,12 @@ def fill(first, last, seeds, starts, neighbours, key, once, replace, at_random, 
         most = max(most, starts[seeds[row] + 1] - starts[seeds[row]])
     ends = np.empty(most, np.int64)
     # Memory that is not written to is not there: the list takes as much as the longest that is made.
-    found = np.empty(most + nodes + LISTED * tokens, neighbours.dtype)
+    found = np.empty(most + nodes + longest + LISTED * tokens + PIECE, neighbours.dtype)
     marks = np.zeros((nodes >> 3) + 1, np.uint8)
     seen = np.empty(room_for(tokens), np.int64)
     for row in range(first, last):
+        _ask_for_starts(starts, neighbours, seeds[min(row + 2, last - 1)])
+        _ask_for_lists(starts, neighbours, seeds[min(row + 1, last - 1)])
         seed, out = seeds[row], rows[row]
         stream = number(key, seed)
         out[0] = seed
@@ -75,11 +84,26 @@ def fill(first, last, seeds, starts, neighbours, key, once, replace, at_random, 
         trials = _trials(starts[seed + 1] - starts[seed], walks, tokens, once)
         if trials > 0 and _by_trials(starts, neighbours, seed, ends, stream, trials, once, replace, seen, out):
             continue
-        if once:
-            count = _nodes_within_two(starts, neighbours, seed, marks, found)
-        else:
-            count = _all_positions(starts, neighbours, seed, found)
+        count = _listed(starts, neighbours, seed, ends, once, marks, found)
         _from_list(found, count, number(stream, _SECOND_TRY), replace, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _ask_for_starts(starts, neighbours, seed):
+    """Ask for where the lists of the neighbours begin: they lie anywhere in memory."""
+    begin = starts[seed]
+    for place in range(begin, min(starts[seed + 1], begin + ASKED)):
+        prefetch(starts, neighbours[place])
+
+
+@numba.njit(cache=True, nogil=True)
+def _ask_for_lists(starts, neighbours, seed):
+    """Ask for the beginnings of the lists of the neighbours."""
+    begin, line = starts[seed], 64 // neighbours.itemsize
+    for place in range(begin, min(starts[seed + 1], begin + ASKED)):
+        v = neighbours[place]
+        for second in range(starts[v], min(starts[v + 1], starts[v] + 2 * line), line):
+            prefetch(neighbours, second)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -161,40 +185,55 @@ def _is_first(starts, neighbours, begin, step, place):
 
 
 @numba.njit(cache=True, nogil=True)
-def _nodes_within_two(starts, neighbours, seed, marks, found):
-    """List the neighbours, then each end of walks once; returns how many. ``marks`` are zeros before and after."""
-    count = 0
-    for place in range(starts[seed], starts[seed + 1]):
+def _listed(starts, neighbours, seed, ends, once, marks, found):
+    """List the neighbours, then the ends of walks, each once or each as often; returns how many.
+
+    Ends are first copied, some thousand, and then looked at: a processor does either much faster than both in turn.
+    ``marks`` are zeros before and after.
+    """
+    begin, end = np.uint64(starts[seed]), np.uint64(starts[seed + 1])
+    count = _0
+    for place in range(begin, end):
         found[count] = neighbours[place]
-        count += 1
-    degree = count
-    for place in range(starts[seed], starts[seed + 1]):
-        v = neighbours[place]
-        for second in range(starts[v], starts[v + 1]):
-            w = neighbours[second]
-            bit = np.uint8(1 << (w & 7))
-            if not marks[w >> 3] & bit:
-                marks[w >> 3] |= bit
-                found[count] = w
-                count += 1
-    for k in range(degree, count):
-        marks[found[k] >> 3] = 0
+        count += _1
+    while begin < end:
+        stop, kept = begin + _1, count
+        limit = ends[stop - _1 - np.uint64(starts[seed])] + PIECE
+        while stop < end and ends[stop - np.uint64(starts[seed])] <= limit:
+            stop += _1
+        count = _copied(starts, neighbours, begin, stop, found, count)
+        if once:
+            count = _new_ones(found, kept, count, marks)
+        begin = stop
+    if once:
+        for k in range(end - np.uint64(starts[seed]), count):
+            marks[np.uint64(found[k]) >> _3] = 0
+    return np.int64(count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _copied(starts, neighbours, begin, end, found, count):
+    """Copy the lists of the nodes at places ``begin`` to ``end`` to ``found`` from ``count`` on; returns their end."""
+    # Unsigned numbers: numba looks at signed ones for those below zero, that count from the end.
+    for place in range(begin, end):
+        v = np.uint64(neighbours[place])
+        for second in range(np.uint64(starts[v]), np.uint64(starts[v + _1])):
+            found[count] = neighbours[second]
+            count += _1
     return count
 
 
 @numba.njit(cache=True, nogil=True)
-def _all_positions(starts, neighbours, seed, found):
-    """List the neighbours, then the end of each walk; returns how many."""
-    count = 0
-    for place in range(starts[seed], starts[seed + 1]):
-        found[count] = neighbours[place]
-        count += 1
-    for place in range(starts[seed], starts[seed + 1]):
-        v = neighbours[place]
-        for second in range(starts[v], starts[v + 1]):
-            found[count] = neighbours[second]
-            count += 1
-    return count
+def _new_ones(found, kept, count, marks):
+    """Move those of ``found[kept:count]`` that have no mark to the front and mark them; returns where they end."""
+    front = kept
+    for k in range(kept, count):
+        node = np.uint64(found[k])
+        bit, byte = np.uint8(_1 << (node & _7)), marks[node >> _3]
+        marks[node >> _3] = byte | bit
+        found[front] = found[k]
+        front += np.uint64(byte & bit == 0)
+    return front
 
 
 @numba.njit(cache=True, nogil=True)

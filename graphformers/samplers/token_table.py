@@ -12,7 +12,7 @@ A A is never made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,7 @@ class TokenTable:
     replace: bool = False
     isolated: Isolated = "random"
     seed: int = 0
+    longest: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.graph.num_columns != self.graph.num_nodes:
@@ -74,6 +75,7 @@ class TokenTable:
                 raise ValueError(f"{name}: expected {words[0]!r} or {words[1]!r}, got {value!r}")
         if self.two_hop == "nodes":
             object.__setattr__(self, "graph", _with_sorted_lists(self.graph))
+        object.__setattr__(self, "longest", _longest_list(self.graph.starts))
 
     def rows(
         self, seeds: np.ndarray | Tensor | None = None, *, epoch: int = 0, out: np.ndarray | None = None
@@ -104,7 +106,7 @@ class TokenTable:
         for first in range(0, len(listed), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
             run_ranges(
-                fill, len(listed[part]), listed[part], starts, neighbours, key, self.two_hop == "nodes",
+                fill, len(listed[part]), listed[part], starts, neighbours, self.longest, key, self.two_hop == "nodes",
                 self.replace, self.isolated == "random", np.asarray(out[part]), min_rows=64,
             )  # fmt: skip
         return out
@@ -149,6 +151,12 @@ def _check_out(out: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> None
         raise ValueError(f"out: expected {dtype}, got {out.dtype}")
     if out.shape != shape or not out.flags.writeable or not out.flags.c_contiguous:
         raise ValueError(f"out: expected a writeable contiguous array of shape {shape}, got {out.shape}")
+
+
+def _longest_list(starts: np.ndarray) -> int:
+    """Most entries of one list; reads the starts piece by piece, for they may be on disk."""
+    pieces = (starts[first : first + ROWS_AT_ONCE + 1] for first in range(0, len(starts) - 1, ROWS_AT_ONCE))
+    return max((int(np.diff(piece).max()) for piece in pieces), default=0)
 
 
 def _with_sorted_lists(graph: CSRGraph) -> CSRGraph:

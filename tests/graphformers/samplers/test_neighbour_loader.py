@@ -51,7 +51,7 @@ class Ours(BaseSampler):
         times = inputs.time
         if times is None and self.times is not None:
             times = self.times[inputs.node]
-        out = self.sampler.sample(inputs.node, times, key=(0, self.batch))
+        out = self.sampler.sample(inputs.node, times, key=(0, self.batch, 16 * self.batch))
         return SamplerOutput(
             out.node, out.row, out.column, out.edge, out.batch, out.num_sampled_nodes, out.num_sampled_edges,
             metadata=(inputs.input_id, inputs.time),
@@ -108,8 +108,8 @@ def test_batches_are_those_of_their_loader_around_our_sampler(seeds, arguments) 
 
 def test_data_without_features() -> None:
     data = Data(edge_index=random_edges(torch.Generator().manual_seed(0), 20, 60), num_nodes=20)
-    loader = NeighborLoader(data, [3], batch_size=4)
-    theirs = TheirLoader(data, [3], neighbor_sampler=Ours(loader), batch_size=4)
+    loader = NeighborLoader(data, [3], batch_size=16)
+    theirs = TheirLoader(data, [3], neighbor_sampler=Ours(loader), batch_size=16)
     for one, other in zip(loader, theirs, strict=True):
         same(one, other)
 
@@ -150,6 +150,32 @@ def test_transform_and_calls() -> None:
     assert batch.n_id[:2].tolist() == [7, 9]
     assert torch.equal(batch.x, 2 * data.x[batch.n_id])
     assert batch.input_id.tolist() == [2, 0]
+
+
+def test_sorted_edges_are_taken_as_they_stand() -> None:
+    data = some_data()
+    order = sorted(range(EDGES), key=lambda e: (int(data.edge_index[1, e]), float(data.edge_time[e])))
+    for key in ("edge_index", "edge_attr", "edge_time", "weight"):
+        data[key] = data[key][..., order] if key == "edge_index" else data[key][order]
+    times = torch.linspace(0, 1, NODES)
+    for arguments in ({}, {"weight_attr": "weight"}, {"time_attr": "edge_time", "input_time": times}):
+        loaders = (NeighborLoader(data, [3, 2], batch_size=64, is_sorted=known, **arguments) for known in (True, False))
+        for one, other in zip(*loaders, strict=True):
+            same(one, other)
+    with pytest.raises(ValueError, match="is_sorted: edges are not sorted by destination"):
+        NeighborLoader(some_data(), [3], is_sorted=True)
+    data.edge_time = data.edge_time.flip(0)
+    with pytest.raises(ValueError, match="is_sorted: edges are not sorted by destination and time"):
+        NeighborLoader(data, [3], is_sorted=True, time_attr="edge_time", input_time=times)
+
+
+def test_ranks_share_the_seeds_of_an_epoch() -> None:
+    data = some_data()
+    ranks = [torch.utils.data.DistributedSampler(range(NODES), 2, rank, seed=3) for rank in range(2)]
+    loaders = [NeighborLoader(data, [3], batch_size=25, sampler=rank) for rank in ranks]
+    epochs = [[torch.cat([batch.input_id for batch in loader]).tolist() for loader in loaders] for _ in range(2)]
+    assert sorted(epochs[0][0] + epochs[0][1]) == list(range(NODES))
+    assert epochs[0][0] != epochs[1][0]
 
 
 def test_a_given_sampler_needs_no_edges() -> None:
