@@ -27,7 +27,6 @@ from formerkit.seeds import torch_generator
 from graphformers.ops.kmeans import cluster_sums, drawn, kmeans, nearest
 from graphformers.ops.processes import rows_of_all, total
 
-
 SAME = 1e-6
 """Squared distance per dimension, in variances, below which a point is its centroid."""
 
