@@ -145,5 +145,5 @@ class LocalModule(nn.Module):
         return self._read(self.norm(y))
 
     def _read(self, x: Tensor) -> Tensor:
-        weights = self.score(x[:, 1:])[..., 0].softmax(1)
+        weights = self.score(x)[:, 1:, 0].softmax(1)
         return (F.pad(weights, (1, 0), value=1.0)[:, None] @ x)[:, 0]

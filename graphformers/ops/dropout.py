@@ -1,8 +1,8 @@
 """Dropout together with what it follows, without a mask in memory.
 
 On a CPU torch draws one number after another on one thread, and keeps a mask as large as its input: with LargeGT's
-tokens that took more time than attention among them. Compiled, a number's fate is a hash of its place and a seed. The seed is drawn
-from torch's global generator, as :class:`torch.nn.Dropout`'s mask is; the numbers are others than torch's.
+tokens that took more time than attention among them. Compiled, a number's fate is a hash of its place and a seed. The
+seed is drawn from torch's global generator, as the mask of :class:`torch.nn.Dropout` is; the numbers are others.
 """
 
 from __future__ import annotations
