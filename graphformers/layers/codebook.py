@@ -27,6 +27,9 @@ from formerkit.seeds import torch_generator
 from graphformers.ops.kmeans import cluster_sums, drawn, kmeans, nearest
 from graphformers.ops.processes import rows_of_all, total
 
+SAME = 1e-6
+"""Squared distance per dimension, in variances, below which a point is its centroid."""
+
 
 class Codebook(nn.Module):
     """Centroids, and how many points each one stands for.
@@ -134,9 +137,9 @@ class Codebook(nn.Module):
         Moves: of the centroids with the lowest N_c, a, each could leave its points to the nearest of the others, b;
         squared distances would grow by N_a N_b / (N_a + N_b) ||e_a - e_b||^2 (Ward, 1963). Points of the batch are
         drawn in proportion to their squared distance from the centroid p that they were near to; if one becomes a
-        centroid of its own, with the w that it has added to N_p = N + w, they shrink by at least w N / (w + N) times
-        that distance. The cheapest leave for the farthest as long as that pays. Sums of N_c and m_c over all centroids
-        stay what they are.
+        centroid of its own, with the w that it has added to N_p, they shrink by w N_p / (N_p - w) ||z - e_p||^2, and
+        by more if others follow it. The cheapest leave for the farthest as long as that pays. Sums of N_c and m_c over
+        all centroids stay what they are.
         """
         with full_precision(points):
             points = points.detach().to(self.sums.dtype)
@@ -203,13 +206,19 @@ class Codebook(nn.Module):
     def _move(self, z: Tensor, index: Tensor, distances: Tensor, weight: float) -> None:
         """z [B, D], points of the batch; index, distances [B], of the centroids that they have gone into."""
         most = max(self.moves, int((self.counts == 0).sum()))
+        # Where a point is its centroid but for rounding there is nothing to gain.
+        distances = distances.masked_fill(distances < SAME * z.shape[1], 0.0)
         points = drawn(distances, most, self._generator(int(self.steps)))
-        points = points[distances[points].argsort(descending=True)]
+        # Squared distances from centroids that have the points already, and what others they have.
+        far = (z - self._whitened()[index])[points].square().sum(1)
+        rest = self.counts[index[points]] - weight
+        gain = torch.where(rest > 1e-3 * weight, far * weight * (1 + weight / rest), 0.0)
+        order = _order(-gain)
+        points, gain = points[order], gain[order]
         old, heirs, cost = self._spare(index[points], most)
         count = min(len(points), len(old))
-        points, old, heirs, cost = points[:count], old[:count], heirs[:count], cost[:count]
-        rest = (self.counts[index[points]] - weight).clamp(min=0)
-        pays = cost < distances[points] * weight * rest / (weight + rest)
+        points, old, heirs = points[:count], old[:count], heirs[:count]
+        pays = cost[:count] < 0.99 * gain[:count]
         points, old, heirs, parents = points[pays], old[pays], heirs[pays], index[points[pays]]
         new = torch.cat([torch.ones_like(z[:, :1]), z], 1)[points] * weight
         table = torch.cat([self.counts[:, None], self.sums], 1)
@@ -239,5 +248,13 @@ class Codebook(nn.Module):
         found, gaps = nearest(places[low], places[others])
         heirs = others[found]
         cost = gaps / (1 / self.counts[low] + 1 / self.counts[heirs])
-        order = cost.argsort(stable=True)
+        order = _order(cost)
         return low[order], heirs[order], cost[order]
+
+
+def _order(x: Tensor) -> Tensor:
+    """Places of ``x`` from small to large; what differs in rounding alone stays in its order.
+
+    Two points that share a centroid are equally far from it, and how sums are split among processes must not decide.
+    """
+    return x.bfloat16().argsort(stable=True)

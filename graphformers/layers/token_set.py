@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphformers.layers.parts import reset
+from graphformers.ops.dropout import relu_dropout, residual_dropout
 
 
 class FullWidthAttention(nn.Module):
@@ -79,13 +80,13 @@ class TokenSetLayer(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.attention = FullWidthAttention(channels, heads)
         self.residual = nn.Linear(channels, heads * channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def reset_parameters(self) -> None:
         reset(self.norm, self.attention, self.residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.residual(x) + self.dropout(self.attention(self.norm(x))))
+        return residual_dropout(self.residual(x), self.attention(self.norm(x)), self.dropout, self.training)
 
 
 class LocalModule(nn.Module):
@@ -111,7 +112,7 @@ class LocalModule(nn.Module):
     ) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(in_channels, channels), nn.Linear(channels, channels)
-        self.mlp_dropout = nn.Dropout(mlp_dropout)
+        self.mlp_dropout = mlp_dropout
         self.embed = nn.Linear(channels, channels)
         self.layers = nn.ModuleList(TokenSetLayer(channels, heads, dropout=dropout) for _ in range(num_layers))
         self.back = nn.ModuleList(nn.Linear(heads * channels, channels) for _ in range(num_layers - 1))
@@ -133,7 +134,7 @@ class LocalModule(nn.Module):
                         nn.init.zeros_(module.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        hidden = self.mlp_dropout(self.first(tokens).relu())
+        hidden = relu_dropout(self.first(tokens), self.mlp_dropout, self.training)
         # Two linear maps with nothing between them are one.
         weight = self.embed.weight @ self.second.weight
         x = F.linear(hidden, weight, F.linear(self.second.bias, self.embed.weight, self.embed.bias))
@@ -144,5 +145,5 @@ class LocalModule(nn.Module):
         return self._read(self.norm(y))
 
     def _read(self, x: Tensor) -> Tensor:
-        weights = self.score(x[:, 1:])[..., 0].softmax(1)
+        weights = self.score(x)[:, 1:, 0].softmax(1)
         return (F.pad(weights, (1, 0), value=1.0)[:, None] @ x)[:, 0]

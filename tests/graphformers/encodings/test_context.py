@@ -37,7 +37,7 @@ def dense_context(graph: CSRGraph, x: np.ndarray, hops: int, norm: str, self_loo
             "random_walk": (1 / rows, np.ones(len(a))),
         }
     left, right = (np.where(np.isinf(power), 0, power) for power in powers[norm])
-    normalised = np.diag(left) @ a @ np.diag(right)
+    normalised = left[:, None] * a * right
     found, x = [], x.astype(np.float64)
     for _ in range(hops):
         x = normalised @ x
