@@ -131,6 +131,13 @@ def test_a_batch_is_a_function_of_its_epoch_and_number() -> None:
     late.set_epoch(2)
     assert equal(list(late), epochs[2])
     assert not equal(list(NeighborLoader(data, **arguments, seed=1)), epochs[0])
+    in_order = NeighborLoader(data, [3], batch_size=NODES)
+    first, second = next(iter(in_order)), next(iter(in_order))
+    assert torch.equal(first.input_id, second.input_id)
+    assert not torch.equal(first.e_id, second.e_id)
+    # The same seed in another batch of an epoch draws anew.
+    twice = list(NeighborLoader(data, [3], torch.arange(NODES).repeat(2), batch_size=NODES))
+    assert not torch.equal(twice[0].e_id, twice[1].e_id)
 
 
 def test_a_sampler_of_seeds_is_asked_in_each_epoch() -> None:
