@@ -36,8 +36,8 @@ def cora() -> Tensor:
     a = torch.eye(n)
     a[graph.edge_index[0], graph.edge_index[1]] = 1
     scale = a.sum(1) ** -0.5
-    generator_free = [_left(graph.x), _left(scale[:, None] * a * scale)]
-    return torch.cat(generator_free, 1)
+    parts = [_left(graph.x), _left(scale[:, None] * a * scale)]
+    return torch.cat(parts, 1)
 
 
 def _left(matrix: Tensor, columns: int = 32) -> Tensor:

@@ -209,7 +209,7 @@ def test_under_autocast() -> None:
 def test_it_learns_what_is_local_and_what_is_far() -> None:
     """Half of a label is in a token, the other in the nodes' own place: either module alone gets the half of it."""
     g = torch.Generator().manual_seed(0)
-    count = 256
+    count = 512
     tokens = torch.randn(count, 4, 3, 4, generator=g)
     pe = torch.randn(count, 2, generator=g)
     near = (tokens[:, 1:, 1, 2].mean(1) > 0).long()
@@ -221,7 +221,7 @@ def test_it_learns_what_is_local_and_what_is_far() -> None:
         model = LargeGT(16, 4, 4, mode=mode, num_centroids=32, global_channels=4, pe_channels=2,
                         mlp_dropout=0.0, dropout=0.0)  # fmt: skip
         optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-        for _ in range(50):
+        for _ in range(60):
             optimizer.zero_grad()
             F.cross_entropy(model(tokens, pe=pe), y).backward()
             optimizer.step()
