@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from formerkit.training.fabric import make_fabric
-from graphformers.encodings import EncodingSettings, with_encodings
+from graphformers.encodings import EncodingSettings
 from graphformers.fitting import fit_task
+from graphformers.preparation import Found, prepared
 from graphformers.settings import GraphTraining
-from graphformers.tasks import GraphTask
+from graphformers.tasks import Task, TokenSettings
 
-Make = Callable[[GraphTask], nn.Module]
+Make = Callable[[Any], nn.Module]
+"""The model for a task."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,23 @@ class Contender:
 
     Attributes:
         name: For tables, and of its folder.
-        make: The model for a task.
+        make: The model for the task as it is given to it.
         training: Settings of the loop.
         encoding: Places of nodes that it is given.
+        tokens: For a model that sees tokens.
     """
 
     name: str
     make: Make
     training: GraphTraining
     encoding: EncodingSettings = field(default_factory=lambda: EncodingSettings("none"))
+    tokens: TokenSettings | None = None
 
-    def run(self, task: GraphTask, folder: Path, seed: int) -> dict[str, Any]:
+    def run(self, found: Found, folder: Path, seed: int) -> dict[str, Any]:
         """What ``result.json`` says of one training in ``folder``; one that is done is read."""
-        task = replace(task, graphs=with_encodings(task.graphs, self.encoding))
-        config = {"name": self.name, "task": task.source, "training": repr(self.training), "about": repr(self.encoding)}
+        task: Task = prepared(found, self.encoding, self.tokens, None)
+        about = repr((self.encoding, self.tokens) if self.tokens else self.encoding)
+        config = {"name": self.name, "task": task.source, "training": repr(self.training), "about": about}
         result = fit_task(
             make_fabric(self.training), task, self.make, self.training, folder, seed=seed, config=config
         )  # fmt: skip
@@ -76,7 +81,7 @@ class Outcome:
         )
 
 
-def outcome(contender: Contender, tasks: Callable[[int], GraphTask], folder: Path, seeds: Sequence[int]) -> Outcome:
+def outcome(contender: Contender, tasks: Callable[[int], Found], folder: Path, seeds: Sequence[int]) -> Outcome:
     """Train once for each seed, each in a folder of its own below ``folder``."""
     results = []
     for seed in seeds:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from formerkit.io import require
 from graphformers.layers.encoders import encoded, node_encoder
-from graphformers.tasks import GraphTask
+from graphformers.tasks import GraphTask, TokenTask
 
 PURPOSE = "the peer"
 
@@ -25,6 +25,32 @@ class NodeGCN(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor, *_: Any, **__: Any) -> Tensor:
         return self.network(self.dropout(x), edge_index)
+
+
+class GraphSAGE(nn.Module):
+    """GraphSAGE for nodes with features."""
+
+    def __init__(self, task: GraphTask, channels: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        models = require("torch_geometric.nn.models", "graph", purpose=PURPOSE)
+        features = task.model_arguments["in_channels"]
+        self.network = models.GraphSAGE(features, channels, num_layers, task.outputs, dropout=dropout)
+
+    def forward(self, x: Tensor, edge_index: Tensor, *_: Any, **__: Any) -> Tensor:
+        return self.network(x, edge_index)
+
+
+class FeatureMLP(nn.Module):
+    """A perceptron on a node's own features, the first of its tokens."""
+
+    def __init__(self, task: TokenTask, channels: int, dropout: float) -> None:
+        super().__init__()
+        models = require("torch_geometric.nn.models", "graph", purpose=PURPOSE)
+        features = task.model_arguments["in_channels"]
+        self.network = models.MLP([features, channels, channels, task.outputs], dropout=dropout)
+
+    def forward(self, tokens: Tensor, *, pe: Tensor | None) -> Tensor:
+        return self.network(tokens[:, 0, 0])
 
 
 class GraphGIN(nn.Module):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graphformers.models import GPS, GraphTransformer, MPNNVirtualNode
+from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode
 
 _TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
@@ -11,16 +11,22 @@ __all__ = [
     "GraphTransformer",
     "HeatKernelSE",
     "LaplacianPE",
+    "LargeGT",
     "MPNNVirtualNode",
+    "NeighborLoader",
     "RandomWalkSE",
     "WeisfeilerLehmanPE",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Transforms need torch_geometric, which is optional and takes seconds to import.
+    # Transforms and the loader need torch_geometric, which is optional and takes seconds to import.
     if name in _TRANSFORMS:
         from graphformers import transforms
 
         return getattr(transforms, name)
+    if name == "NeighborLoader":
+        from graphformers.samplers.neighbour_loader import NeighborLoader
+
+        return NeighborLoader
     raise AttributeError(f"module 'graphformers' has no attribute {name!r}")

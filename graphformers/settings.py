@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from formerkit.training.schedule import Schedule
     from graphformers.encodings import EncodingSettings
     from graphformers.sources import Source
-    from graphformers.tasks import Task
+    from graphformers.tasks import Task, TokenSettings
 
 FROM_DATA = frozenset(
     ("in_channels", "node_types", "edge_channels", "edge_types", "out_channels", "readout", "pe_channels", "pe_signs")
@@ -111,18 +111,23 @@ def parse(
     return config
 
 
-def instantiate(config: Namespace) -> tuple[Source, EncodingSettings, GraphTraining, dict[str, Any]]:
-    """Data, encodings and training from the parsed configuration, and the model's arguments."""
+def instantiate(
+    config: Namespace,
+) -> tuple[Source, EncodingSettings, TokenSettings | None, GraphTraining, dict[str, Any]]:
+    """Data, encodings, tokens and training from the parsed configuration, and the model's arguments.
+
+    Tokens are None for a model that sees graphs.
+    """
     from jsonargparse import ArgumentParser, Namespace
 
     parser = ArgumentParser()
     _add_sections(parser, config.data.name, config.model.name)
-    sections = ("data", "encoding", "model", "training")
-    wanted = Namespace(**{name: config[name].clone() for name in sections})
+    sections = ("data", "encoding", "tokens", "model", "training")
+    wanted = Namespace(**{name: config[name].clone() for name in sections if name in config})
     for name in ("data", "model"):
         wanted[name].pop("name")
     made = parser.instantiate(wanted)
-    return made.data, made.encoding, made.training, vars(made.model)
+    return made.data, made.encoding, made.get("tokens"), made.training, vars(made.model)
 
 
 def model_class(name: str) -> Any:
@@ -145,7 +150,9 @@ def make_model(name: str, arguments: dict[str, Any], task: Task, encoding: Encod
     network = model_class(name)
     given = dict(task.model_arguments)
     if encoding.kind != "none":
-        given |= {"pe_channels": encoding.k, "pe_signs": encoding.kind == "laplacian"}
+        given["pe_channels"] = encoding.k
+        if "pe_signs" in inspect.signature(network).parameters:
+            given["pe_signs"] = encoding.kind == "laplacian"
     try:
         return network(**arguments, **given)
     except ValueError as error:
@@ -154,11 +161,15 @@ def make_model(name: str, arguments: dict[str, Any], task: Task, encoding: Encod
 
 def _add_sections(parser: ArgumentParser, data: str, model: str) -> None:
     from graphformers.encodings import EncodingSettings
+    from graphformers.models import LargeGT
     from graphformers.sources import SOURCES
+    from graphformers.tasks import TokenSettings
 
     network = model_class(model)
     parser.add_class_arguments(_named(SOURCES, data, "data.name"), "data")
     parser.add_class_arguments(EncodingSettings, "encoding")
+    if network is LargeGT:
+        parser.add_class_arguments(TokenSettings, "tokens")
     given = FROM_DATA & set(inspect.signature(network).parameters)
     parser.add_class_arguments(network, "model", skip=set(given), instantiate=False)
     parser.add_class_arguments(GraphTraining, "training")

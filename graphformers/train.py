@@ -39,17 +39,16 @@ def train(config: Namespace) -> dict[str, Any] | None:
     """Train as ``config`` says; returns the result (None in all processes but the first)."""
     from formerkit.training.fabric import make_fabric
     from formerkit.training.resume import plain
-    from graphformers.encodings import with_encodings
     from graphformers.fitting import fit_task
+    from graphformers.preparation import prepared
     from graphformers.settings import instantiate, make_model
 
-    source, encoding, settings, arguments = instantiate(config)
+    source, encoding, tokens, settings, arguments = instantiate(config)
     fabric = make_fabric(settings)
     with fabric.rank_zero_first():  # the others find what was generated and cached
-        task = source.task().checked()
-        graphs = with_encodings(task.graphs, encoding, config.cache_dir)
+        task = prepared(source.task().checked(), encoding, tokens, config.cache_dir)
     return fit_task(
-        fabric, replace(task, graphs=graphs, learnt_from=tuple(config.learn_from)),
+        fabric, replace(task, learnt_from=tuple(config.learn_from)),
         lambda task: make_model(config.model.name, arguments, task, encoding), settings, config.output,
         seed=config.seed, config=plain(config), resume=config.resume,
     )  # fmt: skip

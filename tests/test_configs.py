@@ -54,10 +54,12 @@ def test_the_kitti_config_says_what_the_defaults_are() -> None:
 
 def graph_model(path: Path, **data: Any) -> nn.Module:
     config = graph_settings.parse([str(path)], prog="p", about="a")
-    source, encoding, settings, arguments = graph_settings.instantiate(config)
+    source, encoding, _, settings, arguments = graph_settings.instantiate(config)
     assert type(source).__name__ == config.data.name
     assert settings.make_schedule(100, 10).rate(0) > 0
-    task = SimpleNamespace(model_arguments={"out_channels": 1, "readout": "graph", **data})
+    tokens = config.model.name == "LargeGT"
+    given = {"in_channels": 100, "out_channels": 1} if tokens else {"out_channels": 1, "readout": "graph", **data}
+    task = SimpleNamespace(model_arguments=given)
     return graph_settings.make_model(config.model.name, arguments, task, encoding)
 
 

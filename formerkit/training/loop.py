@@ -104,9 +104,11 @@ def fit(
             optimizer.zero_grad()
             done = step + 1
             progress.step(losses["loss"], lr, waited, time.perf_counter() - begin - waited)
-            if run is not None and (done % settings.log_every == 0 or done == total):
-                run.log(done, lr=lr, grad_norm=norm, data_share=progress.data_share, **losses)
             last = done == total
+            if last or done % settings.log_every == 0:
+                losses = _of_all_processes(fabric, losses)
+                if run is not None:
+                    run.log(done, lr=lr, grad_norm=norm, data_share=progress.data_share, **losses)
             try:
                 if last or (settings.validate_every and done % (settings.validate_every * steps_per_epoch) == 0):
                     _observe(schedule, hooks.validate(done))
@@ -118,6 +120,16 @@ def fit(
                     hooks.save(done)
             if schedule.finished:
                 break
+
+
+def _of_all_processes(fabric: Fabric, losses: dict[str, float]) -> dict[str, float]:
+    """Their means over the processes, each of which has seen its own share of the batch."""
+    if fabric.world_size == 1:
+        return losses
+    values = torch.tensor(list(losses.values()), dtype=torch.float32, device=fabric.device)
+    means = fabric.all_reduce(values, reduce_op="mean")
+    assert isinstance(means, torch.Tensor)
+    return dict(zip(losses, means.tolist(), strict=True))
 
 
 def _observe(schedule: Schedule, score: float | None) -> None:

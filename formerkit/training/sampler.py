@@ -56,11 +56,15 @@ class RunSampler(torch.utils.data.Sampler[tuple[int, int]]):
 
     def batches(self, size: int) -> Iterator[list[int]]:
         """The indices alone, ``size`` at a time."""
+        return (chosen for _, chosen in self.epoch_batches(size))
+
+    def epoch_batches(self, size: int) -> Iterator[tuple[int, list[int]]]:
+        """The indices ``size`` at a time, and the epoch of each batch, which must divide a rank's share of a step."""
         chosen: list[int] = []
-        for _, index in self:
+        for epoch, index in self:
             chosen.append(index)
             if len(chosen) == size:
-                yield chosen
+                yield epoch, chosen
                 chosen = []
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

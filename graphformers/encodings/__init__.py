@@ -1,7 +1,9 @@
 """Where a node stands in its graph: positional and structural encodings, and the modules that read them."""
 
 from graphformers.encodings.cache import with_encodings
+from graphformers.encodings.context import context_features, features_with_context
 from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
+from graphformers.encodings.fast_rp import fast_random_projection
 from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
 from graphformers.encodings.laplacian import laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
@@ -14,6 +16,9 @@ __all__ = [
     "EncodingSettings",
     "LinearEncoder",
     "SignNetEncoder",
+    "context_features",
+    "fast_random_projection",
+    "features_with_context",
     "hashed_colours",
     "heat_kernel",
     "heat_kernel_diagonals",

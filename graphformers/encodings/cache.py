@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 from formerdata.graphs import PackedGraphs
+from formerdata.graphs.csr import csr_graph
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from formerkit.io import atomic_write
+from graphformers.encodings.fast_rp import fast_random_projection
 from graphformers.encodings.heat_kernel import heat_kernel
 from graphformers.encodings.laplacian import laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
@@ -94,6 +96,9 @@ def _of_block(graphs: PackedGraphs, numbers: range, settings: EncodingSettings) 
     elif settings.kind == "heat_kernel":
         times = [float(time) for time in range(1, settings.k + 1)]
         parts["pe"] = heat_kernel(edges, nodes, times, normalization=settings.normalization, **where)
+    elif settings.kind == "fast_rp":
+        places = fast_random_projection(csr_graph(edges, nodes), settings.k, hops=settings.hops)
+        parts["pe"] = torch.from_numpy(places)
     if settings.wl == "paper":
         parts["wl"] = paper_colours(edges, nodes, **where)
     elif settings.wl == "hash":

@@ -1,21 +1,27 @@
 """Layers of graph networks."""
 
+from graphformers.layers.codebook import Codebook
+from graphformers.layers.codebook_attention import CodebookAttention
 from graphformers.layers.gated_gcn import GatedGCN
 from graphformers.layers.gcn import GCN
 from graphformers.layers.gine import GINE
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.graph_transformer import GraphTransformerLayer
+from graphformers.layers.token_set import LocalModule
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
 
 __all__ = [
     "GCN",
     "GINE",
+    "Codebook",
+    "CodebookAttention",
     "DeepSetsVirtualNode",
     "EmbeddingVirtualNode",
     "GPSLayer",
     "GatedGCN",
     "GraphTransformerLayer",
+    "LocalModule",
     "VirtualGraph",
     "VirtualNodeEmbedding",
     "add_virtual_nodes",

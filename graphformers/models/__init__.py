@@ -2,8 +2,9 @@
 
 from graphformers.models.gps import GPS
 from graphformers.models.graph_transformer import GraphTransformer
+from graphformers.models.large_gt import LargeGT
 from graphformers.models.mpnn_vn import MPNNVirtualNode
 
-MODELS = (GraphTransformer, MPNNVirtualNode, GPS)
+MODELS = (GraphTransformer, MPNNVirtualNode, GPS, LargeGT)
 
-__all__ = ["GPS", "MODELS", "GraphTransformer", "MPNNVirtualNode"]
+__all__ = ["GPS", "MODELS", "GraphTransformer", "LargeGT", "MPNNVirtualNode"]

@@ -2,21 +2,23 @@
 
 from typing import Protocol
 
+from graphformers.preparation import Found
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
-from graphformers.sources.files import TU, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
+from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
-from graphformers.tasks import Task
+from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredOGB
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
-    OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Molecules, ZincLogP,
+    OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
+    StoredCommunities, StoredOGB, SnapPatents,
 )  # fmt: skip
 
 
 class Source(Protocol):
     """Describes where graphs come from."""
 
-    def task(self) -> Task:
+    def task(self) -> Found:
         """Read (or generate) them.
 
         Raises:
@@ -31,12 +33,16 @@ __all__ = [
     "TU",
     "CommunityLinks",
     "Cycles",
+    "Facebook100",
     "GNNBenchmark",
     "Heterophilous",
     "Molecules",
     "Planetoid",
     "SBMCluster",
     "SBMPattern",
+    "SnapPatents",
     "Source",
+    "StoredCommunities",
+    "StoredOGB",
     "ZincLogP",
 ]

@@ -132,6 +132,30 @@ class GNNBenchmark:
 
 
 @dataclass(frozen=True)
+class Facebook100:
+    """Gender in a college network of Facebook100, for whom it is known; needs SciPy (extra graph).
+
+    Attributes:
+        path: The MATLAB file.
+        split_seed: Of the random split, 50, 25 and 25 percent of these people, as in LINKX (Lim et al., 2021).
+    """
+
+    path: str
+    split_seed: int = 0
+
+    def task(self) -> GraphTask:
+        from formerdata.graphs.facebook100 import read_facebook100
+        from formerdata.graphs.splits import random_split
+
+        graph = read_facebook100(self.path)
+        assert graph.y is not None
+        known = (graph.y >= 0).nonzero()[:, 0]
+        drawn = random_split(len(known), self.split_seed, (0.5, 0.25, 0.25))
+        splits = Splits(*(known[part] for part in (drawn.train, drawn.valid, drawn.test)))
+        return _of_nodes(graph, splits, f"{Path(self.path).stem}, split {self.split_seed} ({self.path})")
+
+
+@dataclass(frozen=True)
 class Molecules:
     """Properties of molecules from a CSV table with SMILES; needs RDKit (extra chem).
 

@@ -4,6 +4,20 @@ from graphformers.tasks.graph_task import GraphTask, Objective
 from graphformers.tasks.link_settings import LinkSettings
 from graphformers.tasks.link_task import LinkTask
 from graphformers.tasks.metric import Metric
+from graphformers.tasks.stored_task import StoredTask
 from graphformers.tasks.task import Part, Task
+from graphformers.tasks.token_settings import TokenSettings
+from graphformers.tasks.token_task import TokenTask
 
-__all__ = ["GraphTask", "LinkSettings", "LinkTask", "Metric", "Objective", "Part", "Task"]
+__all__ = [
+    "GraphTask",
+    "LinkSettings",
+    "LinkTask",
+    "Metric",
+    "Objective",
+    "Part",
+    "StoredTask",
+    "Task",
+    "TokenSettings",
+    "TokenTask",
+]

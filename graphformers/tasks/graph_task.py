@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 
 from formerkit.io import DataError
 from formerkit.training.sampler import RunSampler
-from graphformers.losses import Loss, is_classification, loss_of, unknown_like
+from graphformers.losses import Loss, loss_of, unknown_like
 from graphformers.tasks.inputs import Types, apply, input_arguments
+from graphformers.tasks.labels import check_labels, splits_sha256
 from graphformers.tasks.metric import Metric
 from graphformers.tasks.task import Part
 
@@ -68,18 +68,7 @@ class GraphTask:
         y = graphs.y
         if y is None:
             raise DataError(graphs.name, "is absent", field="y", expected="targets")
-        if is_classification(self.loss):
-            if y.ndim != 1 or y.dtype != torch.int64:
-                raise DataError(graphs.name, f"{y.dtype} {list(y.shape)}", field="y", expected="[n] int64 classes")
-            if int(y.min()) < -1 or int(y.max()) >= self.outputs:
-                raise DataError(
-                    graphs.name, f"classes from {int(y.min())} to {int(y.max())}", field="y",
-                    expected=f"0 to {self.outputs - 1}, or -1 where unknown",
-                )  # fmt: skip
-        elif y.ndim != 2 or y.shape[1] != self.outputs or not y.is_floating_point():
-            raise DataError(
-                graphs.name, f"{y.dtype} {list(y.shape)}", field="y", expected=f"[n, {self.outputs}] floats"
-            )
+        check_labels(y, self.loss, self.outputs, graphs.name)
         return self
 
     @property
@@ -117,10 +106,7 @@ class GraphTask:
     @property
     def splits_sha256(self) -> str:
         """Of the parts, to tell whether two runs had the same."""
-        digest = hashlib.sha256()
-        for part in get_args(Part):
-            digest.update(part.encode() + getattr(self.splits, part).numpy().tobytes())
-        return digest.hexdigest()
+        return splits_sha256(self.splits)
 
     def steps_per_epoch(self, samples_per_step: int) -> int:
         return 1 if self.transductive else len(self.training_ids) // samples_per_step

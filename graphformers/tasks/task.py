@@ -7,7 +7,6 @@ from dataclasses import Field
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
-from formerdata.graphs import PackedGraphs
 from torch import Tensor, nn
 
 from graphformers.tasks.metric import Metric
@@ -23,13 +22,9 @@ class Batch(Protocol):
 
 
 class Task(Protocol):
-    """What is to be predicted; a frozen dataclass, so that ``dataclasses.replace`` fills in encodings."""
+    """What is to be predicted; a frozen dataclass, so that ``dataclasses.replace`` fills in what it learns from."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def graphs(self) -> PackedGraphs:
-        """What the model sees; encodings are computed from it."""
 
     @property
     def metric(self) -> Metric:

@@ -130,7 +130,7 @@ def test_the_sample_configuration_is_the_built_in_set(tmp_path: Path) -> None:
     from graphformers.settings import instantiate, make_model
 
     path = Path(__file__).resolve().parents[2] / "configs" / "links_sample.yaml"
-    source, encoding, _, arguments = instantiate(parse([str(path)], prog="p", about="a"))
+    source, encoding, _, _, arguments = instantiate(parse([str(path)], prog="p", about="a"))
     task = source.task().checked()
     assert isinstance(task, LinkTask)
     model = make_model("MPNNVirtualNode", arguments, task, encoding)

@@ -85,3 +85,12 @@ def test_generated_sets_say_that_they_are(source, classes: int) -> None:
     assert task.source.startswith("built-in")
     assert task.outputs == classes
     assert set(task.graphs.y.unique().tolist()) <= set(range(classes))
+
+
+def test_people_of_unknown_gender_are_in_no_part() -> None:
+    path = str(data("linkx_small", "facebook100", "Johns_Hopkins55.mat"))
+    task = sources.Facebook100(path).task().checked()
+    chosen = torch.cat([task.splits.train, task.splits.valid, task.splits.test])
+    assert sorted(chosen.tolist()) == (task.graphs.y >= 0).nonzero()[:, 0].tolist()
+    assert len(chosen) < task.graphs.num_nodes
+    assert abs(len(task.splits.train) - len(chosen) / 2) <= 1

@@ -1,0 +1,103 @@
+"""LargeGT's halves on a generated graph, and LargeGT beside GraphSAGE of PyTorch Geometric on published ones.
+
+    python -m benchmarks.large_gt_accuracy [--sets NAME ...] [--seeds N] [--output DIR]
+
+``communities`` is the graph of ``configs/largegt_sample.yaml``: the model whole, its local module alone, its global
+module alone (each with and without places in the codebook), and a perceptron that sees features only. The others are
+amazon-photo and coauthor-cs (20 and 30 nodes a class), minesweeper (split 0) and Johns Hopkins (half, a quarter and a
+quarter). Scores are those of the epoch that is best in validation; means and deviations are over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from formerdata.store import Communities
+
+from benchmarks.contest import Contender, Make, outcome
+from benchmarks.data import DATA
+from benchmarks.geometric_peers import FeatureMLP, GraphSAGE
+from formerkit.memory import keep_freed_memory
+from graphformers import sources
+from graphformers.encodings import EncodingSettings
+from graphformers.models import LargeGT
+from graphformers.preparation import Found
+from graphformers.settings import GraphTraining
+from graphformers.tasks import TokenSettings
+
+PLACES = EncodingSettings("fast_rp", 32)
+
+
+def large_gt(channels: int, mode: Any, centroids: int) -> Make:
+    return lambda task: LargeGT(channels, mode=mode, num_centroids=centroids, **task.model_arguments)
+
+
+def training(epochs: int, batch_size: int) -> GraphTraining:
+    return GraphTraining(
+        epochs=epochs, batch_size=batch_size, lr=1e-3, schedule="cosine", accelerator="cpu", checkpoint_every=10_000
+    )
+
+
+def communities() -> Sequence[Contender]:
+    budget, tokens = training(30, 256), TokenSettings(size=20)
+    return [
+        Contender("full", large_gt(64, "full", 512), budget, PLACES, tokens),
+        Contender("full, no places", large_gt(64, "full", 512), budget, tokens=tokens),
+        Contender("local", large_gt(64, "local", 512), budget, PLACES, tokens),
+        Contender("global", large_gt(64, "global", 512), budget, PLACES, TokenSettings(size=1, hops=0)),
+        Contender("global, no places", large_gt(64, "global", 512), budget, tokens=TokenSettings(size=1, hops=0)),
+        Contender("perceptron", lambda task: FeatureMLP(task, 64, 0.2), budget, tokens=TokenSettings(size=1, hops=0)),
+    ]
+
+
+def published(epochs: int, batch_size: int, tokens: int) -> Sequence[Contender]:
+    """LargeGT with and without the codebook, and GraphSAGE, which has one step an epoch and more epochs instead."""
+    whole = GraphTraining(epochs=200, lr=1e-2, schedule="constant", accelerator="cpu", checkpoint_every=200)
+    settings = TokenSettings(size=tokens)
+    return [
+        *(Contender(f"LargeGT {mode}", large_gt(64, mode, 256), training(epochs, batch_size), PLACES, settings)
+          for mode in ("full", "local")),
+        Contender("PyG GraphSAGE", lambda task: GraphSAGE(task, 64, 2, 0.5), whole),
+    ]  # fmt: skip
+
+
+def npz(name: str) -> Callable[[int], Found]:
+    path = str(DATA / "gnn_benchmark_npz" / f"{name}.npz")
+    return lambda seed: sources.GNNBenchmark(path, seed).task()
+
+
+def cases(folder: Path) -> dict[str, tuple[Callable[[int], Found], Sequence[Contender]]]:
+    sample = sources.StoredCommunities(str(folder / "store"), Communities(20_000, 200_000))
+    hopkins = str(DATA / "linkx_small" / "facebook100" / "Johns_Hopkins55.mat")
+    mines = sources.Heterophilous(str(DATA / "heterophilous" / "minesweeper.npz"), measure="roc_auc")
+    return {
+        "communities": (lambda _: sample.task(), communities()),
+        "amazon-photo": (npz("amazon_photo"), published(100, 32, 20)),
+        "coauthor-cs": (npz("coauthor_cs"), published(60, 32, 20)),
+        "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(40, 128, 20)),
+        "minesweeper": (lambda _: mines.task(), published(40, 128, 20)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(cases(Path()))
+    parser.add_argument("--sets", nargs="+", default=names, choices=names)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=Path("runs/large_gt_accuracy"))
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    for name in arguments.sets:
+        tasks, contenders = cases(arguments.output)[name]
+        found = cache(lambda seed, tasks=tasks: tasks(seed).checked())
+        folder = arguments.output / name.replace(" ", "_")
+        rows = [outcome(one, found, folder, range(arguments.seeds)).row() for one in contenders]
+        print(f"\n{name}\n  " + "\n  ".join(rows) + "\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""How the tokens of a node are drawn, for configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from formerkit.io import ConfigError
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """What a model that sees tokens is shown of each node.
+
+    Attributes:
+        size: K, tokens of a node, itself counted.
+        hops: Averages over so many hops that come with each token; see
+            :func:`graphformers.encodings.context_features`.
+        norm: Of these averages.
+        two_hop, replace, isolated: See :class:`graphformers.samplers.TokenTable`.
+        resample: Draw anew each epoch, for training; the paper draws once. Scores are always those of the first draw.
+    """
+
+    size: int = 50
+    hops: int = 2
+    norm: Literal["symmetric", "random_walk"] = "symmetric"
+    two_hop: Literal["nodes", "walks"] = "nodes"
+    replace: bool = False
+    isolated: Literal["random", "self"] = "random"
+    resample: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise :class:`~formerkit.io.ConfigError` for numbers that cannot be."""
+        for name, least in (("size", 1), ("hops", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"tokens.{name}: expected at least {least}, got {getattr(self, name)}")
