@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from formerdata.graphs import GraphBatch, PackedGraphs, Splits
@@ -15,13 +15,14 @@ from formerkit.io import DataError
 from formerkit.training.sampler import RunSampler
 from graphformers.losses import Loss, loss_of, unknown_like
 from graphformers.tasks.inputs import Types, apply, input_arguments
-from graphformers.tasks.labels import check_labels, splits_sha256
+from graphformers.tasks.labels import check_labels
 from graphformers.tasks.metric import Metric
+from graphformers.tasks.parts import OfParts
 from graphformers.tasks.task import Part
 
 
 @dataclass(frozen=True)
-class GraphTask:
+class GraphTask(OfParts):
     """What is to be predicted.
 
     Attributes:
@@ -82,31 +83,10 @@ class GraphTask:
         return Objective(model, self.loss)
 
     @property
-    def labels_seen(self) -> tuple[Part, ...]:
-        """Parts whose targets the model sees: none but those that it learns from."""
-        return self.learnt_from
-
-    @property
-    def part_sizes(self) -> tuple[int, int, int]:
-        """Graphs (or nodes) for training, validation and test."""
-        train, valid, test = (len(getattr(self.splits, part)) for part in get_args(Part))
-        return train, valid, test
-
-    @property
     def summary(self) -> str:
         """One line for people."""
         counts = f"{len(self.graphs):,} graphs, {self.graphs.num_nodes:,} nodes, {self.graphs.num_edges:,} edges"
         return f"{self.source}: {counts}; parts of {', '.join(f'{size:,}' for size in self.part_sizes)}"
-
-    @property
-    def training_ids(self) -> Tensor:
-        """Graphs (or nodes) whose targets training sees."""
-        return torch.cat([getattr(self.splits, part) for part in self.learnt_from])
-
-    @property
-    def splits_sha256(self) -> str:
-        """Of the parts, to tell whether two runs had the same."""
-        return splits_sha256(self.splits)
 
     def steps_per_epoch(self, samples_per_step: int) -> int:
         return 1 if self.transductive else len(self.training_ids) // samples_per_step

@@ -1,17 +1,12 @@
-"""What all tasks with labels of nodes or graphs check, and how their parts are told apart."""
+"""What labels of nodes or graphs must be."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import get_args
-
 import torch
-from formerdata.graphs import Splits
 from torch import Tensor
 
 from formerkit.io import DataError
 from graphformers.losses import Loss, is_classification
-from graphformers.tasks.task import Part
 
 
 def check_labels(y: Tensor, loss: Loss, outputs: int, name: str) -> None:
@@ -34,11 +29,3 @@ def check_labels(y: Tensor, loss: Loss, outputs: int, name: str) -> None:
             name, f"classes from {int(y.min())} to {int(y.max())}", field="y",
             expected=f"0 to {outputs - 1}, or -1 where unknown",
         )  # fmt: skip
-
-
-def splits_sha256(splits: Splits) -> str:
-    """Of the parts, to tell whether two runs had the same."""
-    digest = hashlib.sha256()
-    for part in get_args(Part):
-        digest.update(part.encode() + getattr(splits, part).numpy().tobytes())
-    return digest.hexdigest()

@@ -17,8 +17,9 @@ from formerkit.seeds import generator
 from formerkit.training.sampler import RunSampler
 from graphformers.losses import Loss, loss_of
 from graphformers.samplers import TokenTable
-from graphformers.tasks.labels import check_labels, splits_sha256
+from graphformers.tasks.labels import check_labels
 from graphformers.tasks.metric import Metric
+from graphformers.tasks.parts import OfParts
 from graphformers.tasks.task import Part
 
 SAMPLE = 1 << 16
@@ -45,7 +46,7 @@ class TokenBatch:
 
 
 @dataclass(frozen=True)
-class TokenTask:
+class TokenTask(OfParts):
     """What is to be predicted, from what.
 
     Attributes:
@@ -95,31 +96,11 @@ class TokenTask:
         return {"in_channels": self.table.shape[2], "out_channels": self.outputs, "pe_channels": places}
 
     @property
-    def labels_seen(self) -> tuple[Part, ...]:
-        """Parts whose targets the model sees: none but those that it learns from."""
-        return self.learnt_from
-
-    @property
-    def part_sizes(self) -> tuple[int, int, int]:
-        """Nodes for training, validation and test."""
-        return len(self.splits.train), len(self.splits.valid), len(self.splits.test)
-
-    @property
     def summary(self) -> str:
         """One line for people."""
         graph, sizes = self.sampler.graph, ", ".join(f"{size:,}" for size in self.part_sizes)
         shown = f"{self.sampler.size} tokens of {self.table.shape[1]} x {self.table.shape[2]} numbers a node"
         return f"{self.source}: {graph.num_nodes:,} nodes, {graph.num_edges:,} edges; parts of {sizes}; {shown}"
-
-    @property
-    def training_ids(self) -> Tensor:
-        """Nodes whose targets training sees."""
-        return torch.cat([getattr(self.splits, part) for part in self.learnt_from])
-
-    @property
-    def splits_sha256(self) -> str:
-        """Of the parts, to tell whether two runs had the same."""
-        return splits_sha256(self.splits)
 
     def steps_per_epoch(self, samples_per_step: int) -> int:
         return len(self.training_ids) // samples_per_step
