@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_results_may_hold_anything_where_kitti_scores_nothing() -> None:
     objects = parse_objects("car -1 -1 -10 9 9 5 5 -1 -1 -1 -1000 -1000 -1000 -10 0.5\n", "x.txt")
     assert objects.names.tolist() == ["Car"]
     assert objects.scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("size", [4e-5, 0.0])
+def test_a_box_too_small_for_four_decimals_is_written_and_read_as_a_result(tmp_path: Path, size: float) -> None:
+    """A detector that has hardly learnt finds such boxes, and its own results must be scored."""
+    found = parse_objects(f"{CAR} 0.5\n", "x.txt")
+    write_objects(tmp_path / "a.txt", replace(found, dimensions=np.full((1, 3), size)))
+    assert read_objects(tmp_path / "a.txt").dimensions.tolist() == [[0.0, 0.0, 0.0]]
+    with pytest.raises(DataError, match=r"field 'height': -2\.00; expected a positive length"):
+        parse_objects(f"{CAR.replace(' 1.50 1.60', ' -2.00 1.60')} 0.5\n", "x.txt")
 
 
 @pytest.mark.parametrize(
