@@ -6,14 +6,14 @@ Gender is the class, as in LINKX (Lim et al. 2021).
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from formerdata.graphs.edges import both_ways
+from formerdata.graphs.matlab import load_matlab
 from formerdata.graphs.packed import PackedGraphs, single
-from formerkit.io import DataError, require
+from formerkit.io import DataError
 
 GENDER = 1
 """The column of ``local_info`` that is the class; 0 says that it is not known."""
@@ -34,18 +34,7 @@ def read_facebook100(path: str | os.PathLike[str]) -> PackedGraphs:
         DataError: If the file is absent or no MATLAB file of that kind.
         MissingExtraError: If SciPy is absent.
     """
-    sio = require("scipy.io", "graph", purpose="reading MATLAB files")
-    if not Path(path).is_file():
-        raise DataError(path, "no such file")
-    try:
-        file = sio.loadmat(path, variable_names=["A", "local_info"])
-    # SciPy's reader of this format meets damage with errors of many kinds.
-    except Exception as error:
-        problem = f"cannot be read ({type(error).__name__}: {error})"
-        raise DataError(path, problem, expected="a MATLAB file, version 5 to 7.2") from None
-    for name in ("A", "local_info"):
-        if name not in file:
-            raise DataError(path, "is absent", field=name, expected="A and local_info")
+    file = load_matlab(path, ("A", "local_info"), "A and local_info")
     if not hasattr(file["A"], "tocoo") or file["A"].shape[0] != file["A"].shape[1]:
         raise DataError(path, f"shape {file['A'].shape}", field="A", expected="a sparse square matrix")
     adjacency, info = file["A"].tocoo(), file["local_info"]

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from formerdata.graphs.matlab import load_matlab
 from formerdata.graphs.splits import random_split
 from formerdata.store.build import build_store
 from formerdata.store.graph_store import GraphStore
-from formerkit.io import DataError, require
+from formerkit.io import DataError
 
 CLASSES = 5
 FIELDS = ("edge_index", "node_feat", "num_nodes", "years")
@@ -56,18 +56,7 @@ def read_snap_patents(path: str | os.PathLike[str]) -> SnapPatents:
         DataError: If the file is absent or of another kind, or its arrays do not agree; the array is named.
         MissingExtraError: If SciPy is absent.
     """
-    sio = require("scipy.io", "graph", purpose="reading MATLAB files")
-    if not Path(path).is_file():
-        raise DataError(path, "no such file")
-    try:
-        file = sio.loadmat(path, variable_names=list(FIELDS))
-    # SciPy's reader of this format meets damage with errors of many kinds.
-    except Exception as error:
-        problem = f"cannot be read ({type(error).__name__}: {error})"
-        raise DataError(path, problem, expected="a MATLAB file, version 5 to 7.2") from None
-    for name in FIELDS:
-        if name not in file:
-            raise DataError(path, "is absent", field=name, expected=", ".join(FIELDS))
+    file = load_matlab(path, FIELDS, ", ".join(FIELDS))
     edges, features, years = file["edge_index"], file["node_feat"], np.asarray(file["years"]).reshape(-1)
     if file["num_nodes"].size != 1 or int(file["num_nodes"].item()) != len(years):
         raise DataError(path, f"{len(years)} years", field="years", expected=f"{file['num_nodes'].tolist()} nodes")
