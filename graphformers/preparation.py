@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from formerdata.graphs.csr import CSRGraph, csr_graph
-from formerdata.store import GraphStore
+from formerdata.store import ArrayWriter, GraphStore
 
 from formerkit.io import ConfigError
 from graphformers.encodings import EncodingSettings, fast_random_projection, features_with_context, with_encodings
@@ -71,29 +73,40 @@ def _sampler(graph: CSRGraph, tokens: TokenSettings) -> TokenTable:
 
 
 def _stored_table(store: GraphStore, tokens: TokenSettings) -> np.ndarray:
-    """[N, 1 + hops, D] in the store's own type; computed once."""
+    """[N, 1 + hops, D] in the store's own type."""
     features = store.features
     assert features is not None
-    name, settings = f"context_{tokens.hops}_{tokens.norm}", {"hops": tokens.hops, "norm": tokens.norm}
-    if name not in store.derived_names():
-        shape = (store.num_nodes, 1 + tokens.hops, features.shape[1])
-        with store.create(name, shape, features.dtype, fingerprint=store.fingerprint, settings=settings) as writer:
-            features_with_context(store.graph, features, tokens.hops, norm=tokens.norm, out=writer.array)
-    return store.derived(name, settings=settings)
+
+    def fill(writer: ArrayWriter) -> None:
+        features_with_context(store.graph, features, tokens.hops, norm=tokens.norm, out=writer.array)
+
+    shape = (store.num_nodes, 1 + tokens.hops, features.shape[1])
+    settings = {"hops": tokens.hops, "norm": tokens.norm}
+    return _derived(store, f"context_{tokens.hops}_{tokens.norm}", shape, features.dtype, settings, fill)
 
 
 def _stored_places(store: GraphStore, encoding: EncodingSettings) -> np.ndarray | None:
-    """[N, k] float16, computed once."""
+    """[N, k] float16."""
     if encoding.kind == "none":
         return None
     if encoding.kind != "fast_rp":
         raise ConfigError(f"encoding.kind: expected 'fast_rp' or 'none' for a graph on disk, got {encoding.kind!r}")
-    settings = {name: asdict(encoding)[name] for name in ("kind", "k", "hops")}
-    name = f"places_{encoding.k}_{encoding.hops}"
+
+    def fill(writer: ArrayWriter) -> None:
+        writer.put(0, fast_random_projection(store.graph, encoding.k, hops=encoding.hops))
+
+    settings = {"kind": encoding.kind, "k": encoding.k, "hops": encoding.hops}
+    return _derived(
+        store, f"places_{encoding.k}_{encoding.hops}", (store.num_nodes, encoding.k), np.float16, settings, fill
+    )
+
+
+def _derived(
+    store: GraphStore, name: str, shape: tuple[int, ...], dtype: Any, settings: dict[str, Any],
+    fill: Callable[[ArrayWriter], None],
+) -> np.ndarray:  # fmt: skip
+    """An array that is derived from the graph, computed if it is not there."""
     if name not in store.derived_names():
-        places = fast_random_projection(store.graph, encoding.k, hops=encoding.hops)
-        with store.create(
-            name, places.shape, np.float16, fingerprint=store.fingerprint, settings=settings
-        ) as writer:  # fmt: skip
-            writer.put(0, places)
+        with store.create(name, shape, dtype, fingerprint=store.fingerprint, settings=settings) as writer:
+            fill(writer)
     return store.derived(name, settings=settings)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from formerdata.graphs.edges import check_edge_index
 from torch import Tensor, nn
 
 from graphformers.layers.encoders import Encoder, blank
-from graphformers.ops.adjacency import check_edge_index
 from graphformers.ops.batches import graphs_of_nodes
 
 REAL, TO_VIRTUAL, FROM_VIRTUAL = range(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from formerdata.graphs.edges import check_edge_index
 from torch import Tensor
 
 from formerkit.mixers.packing import starts_of
@@ -77,20 +78,6 @@ def as_adjacency(edge_index: Tensor | Adjacency, num_nodes: int) -> Adjacency:
             f"got {edge_index.num_sources} sources and {edge_index.num_destinations} destinations"
         )
     return edge_index
-
-
-def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> None:
-    """Raise the errors of :func:`adjacency`."""
-    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
-        raise ValueError(f"edge_index: expected shape [2, E], got {tuple(edge_index.shape)}")
-    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
-        raise ValueError(f"edge_index: expected integers, got {edge_index.dtype}")
-    for name, row, count in (("sources", edge_index[0], sources), ("destinations", edge_index[1], destinations)):
-        if row.numel() and (int(row.min()) < 0 or int(row.max()) >= count):
-            raise ValueError(
-                f"edge_index: {name} from {int(row.min())} to {int(row.max())}, expected 0 to {count - 1} "
-                f"({count} nodes)"
-            )
 
 
 def in_runs(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:

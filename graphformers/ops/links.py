@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from formerdata.graphs.edges import check_edge_index
 from torch import Tensor
 
-from graphformers.ops.adjacency import check_edge_index
 from graphformers.ops.batches import check_sorted, graphs_of_nodes
 
 

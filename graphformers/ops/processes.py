@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 
@@ -30,6 +31,12 @@ def rows_of_all(x: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in counts]
     distributed.all_gather(parts, padded)
     return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])
+
+
+def own_share(rows: np.ndarray) -> np.ndarray:
+    """This process' part of rows that all have; :func:`rows_of_all` puts the parts together again."""
+    count = num_processes()
+    return rows if count == 1 else np.array_split(rows, count)[distributed.get_rank()]
 
 
 class _Total(torch.autograd.Function):

@@ -7,16 +7,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from formerdata.graphs.sbm_kernels import number
+from formerdata.graphs.sbm_kernels import uniform
 
-_11, _UNIT = np.uint64(11), 1.0 / (1 << 53)
 _SPREAD, _33 = np.uint64(0x9E3779B97F4A7C15), np.uint64(33)
-
-
-@numba.njit(cache=True, nogil=True)
-def uniform(stream, k):
-    """Draw ``k`` as a float64 in [0, 1)."""
-    return np.float64(number(stream, k) >> _11) * _UNIT
 
 
 @numba.njit(cache=True, nogil=True)

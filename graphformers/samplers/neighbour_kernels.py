@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from formerdata.graphs.sbm_kernels import number
+from formerdata.graphs.sbm_kernels import number, uniform
 
 from formerkit.kernels.simd import prefetch
-from graphformers.samplers.draw_kernels import below, first_slot, room_for, slot_of, uniform
+from graphformers.samplers.draw_kernels import below, first_slot, room_for, slot_of
 
 FEW = 32
 """So few places are compared one with another; more are marked in a set of bits."""

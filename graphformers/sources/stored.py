@@ -6,13 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from formerdata.store import (
-    Communities,
-    GraphStore,
-    community_store,
-    store_from_ogb,
-    store_snap_patents,
-)  # fmt: skip
+from formerdata.store import Communities, GraphStore, community_store, store_from_ogb, store_snap_patents
 
 from formerkit.io import ConfigError, DataError
 from graphformers.tasks.metric import ACCURACY, ogb_metric

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from formerkit.io import DataError
 from formerkit.seeds import generator
 from formerkit.training.sampler import RunSampler
-from graphformers.losses import Loss, loss_of
+from graphformers.losses import Loss
+from graphformers.ops.processes import own_share
 from graphformers.samplers import TokenTable
+from graphformers.tasks.graph_task import Objective
 from graphformers.tasks.labels import check_labels
 from graphformers.tasks.metric import Metric
 from graphformers.tasks.parts import OfParts
@@ -137,8 +139,7 @@ class TokenTask(OfParts):
         """Features and places of nodes to begin with; of several processes each has its part."""
         count = self.sampler.graph.num_nodes
         sample = generator(self.sampler.seed, "codebook").permutation(count)[:SAMPLE]
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            sample = np.array_split(sample, torch.distributed.get_world_size())[torch.distributed.get_rank()]
+        sample = own_share(sample)
         x = torch.from_numpy(gather(self.table, sample)[:, 0])
         return x, None if self.places is None else torch.from_numpy(gather(self.places, sample))
 
@@ -158,21 +159,9 @@ class TokenTask(OfParts):
         return self.y[chosen], torch.cat(found)
 
 
-class TokenObjective(nn.Module):
-    """A model of tokens and a loss.
+class TokenObjective(Objective):
+    """A model of tokens, called as :class:`~graphformers.models.LargeGT` is, and a loss."""
 
-    Args:
-        model: Called as :class:`~graphformers.models.LargeGT` is.
-        loss: Which.
-    """
-
-    def __init__(self, model: nn.Module, loss: Loss) -> None:
-        super().__init__()
-        self.model, self.loss = model, loss
-
-    def predict(self, batch: TokenBatch) -> Tensor:
+    def predict(self, batch: TokenBatch) -> Tensor:  # type: ignore[override]
         """The model's predictions."""
         return self.model(batch.tokens, pe=batch.pe)
-
-    def forward(self, batch: TokenBatch) -> dict[str, Tensor]:
-        return {"loss": loss_of(self.loss, self.predict(batch), batch.y)}

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from formerdata.graphs.edges import check_edge_index
 from formerdata.graphs.runs import starts_of
 
 
@@ -55,14 +56,8 @@ def csr_graph(edge_index: Tensor, num_nodes: int | tuple[int, int], *, rows: str
     """
     if rows not in ("source", "destination"):
         raise ValueError(f"rows: expected 'source' or 'destination', got {rows!r}")
-    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
-        raise ValueError(f"edge_index: expected shape [2, E], got {tuple(edge_index.shape)}")
-    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
-        raise ValueError(f"edge_index: expected integers, got {edge_index.dtype}")
     counts = (num_nodes, num_nodes) if isinstance(num_nodes, int) else num_nodes
-    for side, row, count in zip(("sources", "destinations"), edge_index, counts, strict=True):
-        if len(row) and not 0 <= int(row.min()) <= int(row.max()) < count:
-            raise ValueError(f"edge_index: {side} from {int(row.min())} to {int(row.max())}, expected 0 to {count - 1}")
+    check_edge_index(edge_index, *counts)
     first, second = (0, 1) if rows == "source" else (1, 0)
     keys, others = edge_index[first].long(), edge_index[second]
     order = torch.argsort(keys, stable=True)

@@ -1,4 +1,4 @@
-"""Lists of edges: both directions of each, none twice."""
+"""Lists of edges: what they must be; both directions of each, none twice."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ def without_repeats(edge_index: Tensor, num_nodes: int, *, loops: bool = True) -
 def both_ways(edge_index: Tensor, num_nodes: int, *, loops: bool = True) -> Tensor:
     """The same edges and their reverses, each once (see :func:`without_repeats`)."""
     return without_repeats(torch.cat([edge_index, edge_index.flip(0)], dim=1), num_nodes, loops=loops)
+
+
+def check_edge_index(edge_index: Tensor, sources: int, destinations: int) -> None:
+    """Raise ValueError unless edge_index is [2, E] of integers, sources above destinations, each of which is there."""
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(f"edge_index: expected shape [2, E], got {tuple(edge_index.shape)}")
+    if edge_index.is_floating_point() or edge_index.is_complex() or edge_index.dtype == torch.bool:
+        raise ValueError(f"edge_index: expected integers, got {edge_index.dtype}")
+    for name, row, count in (("sources", edge_index[0], sources), ("destinations", edge_index[1], destinations)):
+        if row.numel() and (int(row.min()) < 0 or int(row.max()) >= count):
+            raise ValueError(
+                f"edge_index: {name} from {int(row.min())} to {int(row.max())}, expected 0 to {count - 1} "
+                f"({count} nodes)"
+            )

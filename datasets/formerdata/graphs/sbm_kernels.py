@@ -32,6 +32,12 @@ def number(stream, k):
 
 
 @numba.njit(cache=True, nogil=True)
+def uniform(stream, k):
+    """Number ``k`` of a stream as a float64, from 0 to below 1."""
+    return np.float64(number(stream, k) >> np.uint64(11)) * 2.0**-53
+
+
+@numba.njit(cache=True, nogil=True)
 def below(stream, k, bound):
     """Number ``k`` of a stream as an integer from 0 to ``bound`` - 1."""
     return np.int64(((number(stream, k) >> _32) * np.uint64(bound)) >> _32)

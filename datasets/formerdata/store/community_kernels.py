@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from formerdata.graphs.sbm_kernels import number
+from formerdata.graphs.sbm_kernels import number, uniform
 
 DRAWS = 8
 """Numbers of a stream that one edge may use."""
@@ -18,12 +18,6 @@ _ONE, _11, _16, _32, _48 = np.uint64(1), np.uint64(11), np.uint64(16), np.uint64
 _LOW, _63 = np.uint64(0xFFFF), np.uint64(63)
 # The sum of four numbers of 16 bits has this mean, and this deviation: 65536 / sqrt(3).
 _MEAN, _DEVIATION = 2.0 * 65535.0, 37837.22774
-
-
-@numba.njit(cache=True, nogil=True)
-def uniform(stream, k):
-    """Number ``k`` of a stream, from 0 to below 1."""
-    return np.float64(number(stream, k) >> _11) * 2.0**-53
 
 
 @numba.njit(cache=True, nogil=True)

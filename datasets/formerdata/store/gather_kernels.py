@@ -10,6 +10,12 @@ _16, _13 = np.uint32(16), np.uint32(13)
 _SCALE, _INFINITE = np.float32(2.0**112), np.uint32(0x7F800000)
 
 
+@numba.njit(inline="always")
+def _copy(source, target):
+    for column in range(len(target)):
+        target[column] = source[column]
+
+
 @numba.njit(cache=True, nogil=True)
 def take(first, last, order, ids, matrix, out):
     """Copy rows for places ``first`` to ``last`` of ``order``: ``out[order[k]] = matrix[ids[order[k]]]``.
@@ -22,13 +28,9 @@ def take(first, last, order, ids, matrix, out):
         place = order[k]
         target = out[place]
         if k > first and ids[order[k - 1]] == ids[place]:
-            before = out[order[k - 1]]
-            for column in range(len(target)):
-                target[column] = before[column]
+            _copy(out[order[k - 1]], target)
             continue
-        source = matrix[ids[place]]
-        for column in range(len(target)):
-            target[column] = source[column]
+        _copy(matrix[ids[place]], target)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -42,9 +44,7 @@ def take_halves(first, last, order, ids, matrix, out):
         place = order[k]
         target = out[place]
         if k > first and ids[order[k - 1]] == ids[place]:
-            before = out[order[k - 1]]
-            for column in range(len(target)):
-                target[column] = before[column]
+            _copy(out[order[k - 1]], target)
             continue
         source = matrix[ids[place]]
         for column in range(len(target)):
