@@ -104,6 +104,7 @@ def features_with_context(
     The tokens of a batch are then one gather of long rows, ``table[nodes]``, instead of one a hop.
 
     Args:
+        hops: At least 0.
         out: [N, 1 + hops, D] float16 or float32, in memory or mapped; a new array if None.
 
     Raises:
@@ -115,7 +116,8 @@ def features_with_context(
     if table.shape != shape:
         raise ValueError(f"out: expected shape {shape}, got {table.shape}")
     contexts = [table[:, hop] for hop in range(1, 1 + hops)]
-    context_features(graph, matrix, hops, norm=norm, self_loops=self_loops, out=contexts, max_bytes=max_bytes)
+    if hops > 0:
+        context_features(graph, matrix, hops, norm=norm, self_loops=self_loops, out=contexts, max_bytes=max_bytes)
     _write(matrix, table[:, 0], slice(None), -1)
     return table
 

@@ -58,6 +58,11 @@ def test_either_half_is_trained_alone(tmp_path: Path, store: Path, mode: str) ->
     assert 0 <= run(tmp_path, store, f"--model.mode={mode}", "--training.epochs=1")["valid"] <= 1
 
 
+def test_tokens_may_have_no_context(tmp_path: Path, store: Path) -> None:
+    result = run(tmp_path, store, "--model.mode=global", "--tokens.size=1", "--tokens.hops=0", "--training.epochs=1")
+    assert 0 <= result["valid"] <= 1
+
+
 def test_what_is_derived_is_computed_once(tmp_path: Path, store: Path) -> None:
     run(tmp_path / "a", store, "--training.epochs=1")
     written = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
