@@ -5,12 +5,13 @@ Dwivedi et al., *Graph Transformers for Large Graphs* (2023, LargeGT), give ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from formerdata.graphs.csr import CSRGraph
+from formerdata.store.resident import release
 from torch import Tensor
 
 from formerkit.parallel import run_ranges
@@ -18,6 +19,8 @@ from formerkit.parallel import run_ranges
 ContextNorm = Literal["symmetric", "random_walk"]
 LINE = 16
 """float32 numbers of a cache line: narrower blocks of channels would read the rest of each for nothing."""
+ROWS_AT_ONCE = 1 << 16
+"""Rows that are read from or written to a file before its pages are let go of."""
 
 
 def context_features(
@@ -51,7 +54,7 @@ def context_features(
             a view (for instance ``[table[:, 1], table[:, 2]]`` of a table [N, 3, D]). New arrays if None.
         dtype: Of new arrays.
         max_bytes: Memory for what is computed with, beside ``x`` and ``out``: if two float32 matrices of all channels
-            do not fit, the channels are done block by block.
+            do not fit, the channels are done block by block. Pages of mapped arrays are let go of on the way.
 
     Returns:
         ``out``, or the new arrays.
@@ -80,6 +83,7 @@ def context_features(
                 _kernels().weighted_sums, nodes, graph.starts, graph.neighbours, before, left, right, int(self_loops),
                 after, min_rows=256,
             )  # fmt: skip
+            release(graph.starts, graph.neighbours)
             if after is not result:
                 _write(after, result, columns, hop)
             # What was read is free for the next hop, unless it is the caller's.
@@ -187,8 +191,14 @@ def _block(matrix: np.ndarray, columns: slice) -> np.ndarray:
     if _serves(matrix, columns):
         return matrix
     block = np.empty((len(matrix), columns.stop - columns.start), np.float32)
-    block[...] = matrix[:, columns]
+    for rows in _row_pieces(matrix):
+        block[rows] = matrix[rows, columns]
+        release(matrix)
     return block
+
+
+def _row_pieces(array: np.ndarray) -> Iterator[slice]:
+    return (slice(first, first + ROWS_AT_ONCE) for first in range(0, len(array), ROWS_AT_ONCE))
 
 
 def _serves(array: np.ndarray, columns: slice) -> bool:
@@ -203,7 +213,9 @@ def _serves(array: np.ndarray, columns: slice) -> bool:
 def _write(block: np.ndarray, result: np.ndarray, columns: slice, hop: int) -> None:
     try:
         with np.errstate(over="raise"):
-            result[:, columns] = block
+            for rows in _row_pieces(result):
+                result[rows, columns] = block[rows]
+                release(result)
     except FloatingPointError:
         what = "x" if hop < 0 else f"hop {hop + 1}"
         raise ValueError(f"{what}: numbers beyond the range of {result.dtype}") from None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from formerdata.graphs.csr import CSRGraph
+from formerdata.store.resident import release
 
 from formerkit.seeds import generator
 from graphformers.encodings.context import context_features
@@ -19,7 +20,17 @@ from graphformers.encodings.context import context_features
 ROWS_AT_ONCE = 1 << 16
 
 
-def fast_random_projection(graph: CSRGraph, k: int, *, hops: int = 4, beta: float = -0.5, seed: int = 0) -> np.ndarray:
+def fast_random_projection(
+    graph: CSRGraph,
+    k: int,
+    *,
+    hops: int = 4,
+    beta: float = -0.5,
+    seed: int = 0,
+    out: np.ndarray | None = None,
+    walked: tuple[np.ndarray, np.ndarray] | None = None,
+    max_bytes: int = 1 << 32,
+) -> np.ndarray:
     """[N, k] float32, a place of each node.
 
     Args:
@@ -28,36 +39,50 @@ def fast_random_projection(graph: CSRGraph, k: int, *, hops: int = 4, beta: floa
         hops: Steps of the longest walks.
         beta: Power of a node's degree in U_0: below 0, popular nodes count less.
         seed: Of R; a row depends on it and on the row's number alone.
+        out: [N, k] float16 or float32 for the places, in memory or mapped; a new array if None.
+        walked: Two arrays [N, k] float32 to compute in, in memory or mapped, whose content is lost; new ones if None.
+        max_bytes: As of :func:`~graphformers.encodings.context_features`, of use where ``walked`` is mapped.
+
+    Returns:
+        ``out``, or the new array.
 
     Raises:
-        ValueError: If k or hops is below 1, or the graph has two sides.
+        ValueError: If k or hops is below 1, the graph has two sides, or an array does not fit.
     """
     for name, value in (("k", k), ("hops", hops)):
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, got {value}")
-    places = np.zeros((graph.num_nodes, k), np.float32)
-    walked = _projected(graph, k, beta, seed)
-    for _ in range(hops):
-        (walked,) = context_features(graph, walked, 1, norm="random_walk", self_loops=False)
-        _add_directions(places, walked, 1 / hops)
+    shape = (graph.num_nodes, k)
+    before, after = walked or (np.empty(shape, np.float32), np.empty(shape, np.float32))
+    places = np.empty(shape, np.float32) if out is None else out
+    for name, array in (("out", places), ("walked", before), ("walked", after)):
+        if array.shape != shape:
+            raise ValueError(f"{name}: expected shape {list(shape)}, got {list(array.shape)}")
+    _project(graph, beta, seed, before)
+    for hop in range(hops):
+        context_features(graph, before, 1, norm="random_walk", self_loops=False, out=[after], max_bytes=max_bytes)
+        _add_directions(places, after, 1 / hops, first=hop == 0)
+        before, after = after, before
     return places
 
 
-def _projected(graph: CSRGraph, k: int, beta: float, seed: int) -> np.ndarray:
-    """U_0 [N, k]."""
-    rows = np.empty((graph.num_nodes, k), np.float32)
+def _project(graph: CSRGraph, beta: float, seed: int, rows: np.ndarray) -> None:
+    """Write U_0 [N, k]."""
     for first in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[first : first + ROWS_AT_ONCE]
         draws = generator(seed, "fast_rp", first).random(part.shape, np.float32)
-        part[:] = np.sqrt(3) * ((draws < 1 / 6).astype(np.float32) - (draws >= 5 / 6))
         degrees = np.diff(graph.starts[first : first + len(part) + 1])
-        part *= (np.maximum(degrees, 1).astype(np.float32) ** beta)[:, None]
-    return rows
+        weights = np.sqrt(3) * np.maximum(degrees, 1).astype(np.float32) ** beta
+        part[:] = ((draws < 1 / 6).astype(np.float32) - (draws >= 5 / 6)) * weights[:, None]
+        release(rows, graph.starts)
 
 
-def _add_directions(places: np.ndarray, walked: np.ndarray, weight: float) -> None:
-    """Add ``weight`` times each row, scaled to length 1."""
-    for first in range(0, len(places), ROWS_AT_ONCE):
-        part = walked[first : first + ROWS_AT_ONCE]
+def _add_directions(places: np.ndarray, walked: np.ndarray, weight: float, *, first: bool) -> None:
+    """Add ``weight`` times each row, scaled to length 1, to the places; the first time they are written."""
+    for start in range(0, len(places), ROWS_AT_ONCE):
+        part = walked[start : start + ROWS_AT_ONCE]
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        places[first : first + len(part)] += weight * part / np.where(lengths > 0, lengths, 1)
+        directions = weight * part / np.where(lengths > 0, lengths, 1)
+        rows = slice(start, start + len(part))
+        places[rows] = directions if first else places[rows] + directions
+        release(places, walked)

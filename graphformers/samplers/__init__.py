@@ -2,11 +2,20 @@
 
 from typing import Any
 
+from graphformers.samplers.kept_tokens import KeptTokens
 from graphformers.samplers.neighbour_sampler import NeighborSampler, Neighbourhood
 from graphformers.samplers.timed_graph import timed_graph
 from graphformers.samplers.token_table import TokenTable, token_table
 
-__all__ = ["NeighborLoader", "NeighborSampler", "Neighbourhood", "TokenTable", "timed_graph", "token_table"]
+__all__ = [
+    "KeptTokens",
+    "NeighborLoader",
+    "NeighborSampler",
+    "Neighbourhood",
+    "TokenTable",
+    "timed_graph",
+    "token_table",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,12 +6,12 @@ from graphformers.preparation import Found
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
-from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredOGB
+from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredFiles, StoredOGB
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
     OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
-    StoredCommunities, StoredOGB, SnapPatents,
+    StoredCommunities, StoredOGB, SnapPatents, StoredFiles,
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ __all__ = [
     "SnapPatents",
     "Source",
     "StoredCommunities",
+    "StoredFiles",
     "StoredOGB",
     "ZincLogP",
 ]

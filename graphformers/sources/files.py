@@ -145,13 +145,12 @@ class Facebook100:
 
     def task(self) -> GraphTask:
         from formerdata.graphs.facebook100 import read_facebook100
-        from formerdata.graphs.splits import random_split
+        from formerdata.graphs.splits import random_split_of
 
         graph = read_facebook100(self.path)
         assert graph.y is not None
         known = (graph.y >= 0).nonzero()[:, 0]
-        drawn = random_split(len(known), self.split_seed, (0.5, 0.25, 0.25))
-        splits = Splits(*(known[part] for part in (drawn.train, drawn.valid, drawn.test)))
+        splits = random_split_of(known, self.split_seed, (0.5, 0.25, 0.25))
         return _of_nodes(graph, splits, f"{Path(self.path).stem}, split {self.split_seed} ({self.path})")
 
 

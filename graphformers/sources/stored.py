@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from formerdata.store import Communities, GraphStore, community_store, store_from_ogb, store_snap_patents
+import numpy as np
+from formerdata.store import (
+    Communities,
+    GraphStore,
+    community_store,
+    store_from_files,
+    store_from_ogb,
+    store_snap_patents,
+)
 
 from formerkit.io import ConfigError, DataError
 from graphformers.tasks.metric import ACCURACY, ogb_metric
@@ -82,6 +90,49 @@ class SnapPatents:
     def task(self) -> StoredTask:
         store = _opened(self.store, lambda path: store_snap_patents(path, self.path, seed=self.split_seed))
         return StoredTask(store, "cross_entropy", ACCURACY, 5, f"snap-patents ({self.path})")
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """Classes of the nodes of any graph, from a list of edges, features and labels that need not fit in memory.
+
+    Attributes:
+        store: The folder of mapped arrays; written from the files if it is absent.
+        edges: Text with two nodes a line (CSV, tabs, spaces), Parquet, npy or npz.
+        features: Numbers, a row a node: npy, or CSV without titles.
+        labels: A class a node, -1 where it is not known: likewise.
+        train, valid, test: Files of nodes; without them half, a quarter and a quarter of those whose class is known.
+        split_seed: Of these parts.
+        undirected: Give every edge its reverse.
+        columns: Of source and target, in a Parquet file.
+    """
+
+    store: str
+    edges: str
+    features: str
+    labels: str
+    train: str | None = None
+    valid: str | None = None
+    test: str | None = None
+    split_seed: int = 0
+    undirected: bool = False
+    columns: tuple[str, str] = ("source", "target")
+
+    def task(self) -> StoredTask:
+        given = [part for part in (self.train, self.valid, self.test) if part is not None]
+        if len(given) not in (0, 3):
+            raise ConfigError(f"data.train, data.valid, data.test: expected all three or none, got {len(given)}")
+        parts = (given[0], given[1], given[2]) if given else None
+        store = _opened(
+            self.store,
+            lambda path: store_from_files(
+                path, self.edges, features=self.features, labels=self.labels, parts=parts, seed=self.split_seed,
+                columns=self.columns, undirected=self.undirected,
+            ),
+        )  # fmt: skip
+        labels = store.labels
+        classes = int(np.max(labels)) + 1 if labels is not None else 0
+        return StoredTask(store, "cross_entropy", ACCURACY, classes, f"{Path(self.edges).stem} ({self.edges})")
 
 
 def _opened(folder: str, build: Callable[[Path], GraphStore]) -> GraphStore:

@@ -19,6 +19,10 @@ class TokenSettings:
         norm: Of these averages.
         two_hop, replace, isolated: See :class:`graphformers.samplers.TokenTable`.
         resample: Draw anew each epoch, for training; the paper draws once. Scores are always those of the first draw.
+        keep: Draw the tokens of all parts before training, and read them from then on. Of use where a batch takes less
+            time than its draw; a stored graph keeps them in its folder, 4 K bytes a node.
+        memory: Bytes for what is computed once of a stored graph; what does not fit goes through the disk. Of the
+            training itself, pages of mapped arrays are held up to 1 GB more.
     """
 
     size: int = 50
@@ -28,9 +32,11 @@ class TokenSettings:
     replace: bool = False
     isolated: Literal["random", "self"] = "random"
     resample: bool = False
+    keep: bool = False
+    memory: int = 4 << 30
 
     def __post_init__(self) -> None:
         """Raise :class:`~formerkit.io.ConfigError` for numbers that cannot be."""
-        for name, least in (("size", 1), ("hops", 0)):
+        for name, least in (("size", 1), ("hops", 0), ("memory", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"tokens.{name}: expected at least {least}, got {getattr(self, name)}")

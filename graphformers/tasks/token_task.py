@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from formerdata.graphs import Splits
-from formerdata.store import Prefetch, gather
+from formerdata.store import Prefetch, Resident, gather
 from torch import Tensor, nn
 
 from formerkit.io import DataError
@@ -17,7 +17,7 @@ from formerkit.seeds import generator
 from formerkit.training.sampler import RunSampler
 from graphformers.losses import Loss
 from graphformers.ops.processes import own_share
-from graphformers.samplers import TokenTable
+from graphformers.samplers import KeptTokens, TokenTable
 from graphformers.tasks.graph_task import Objective
 from graphformers.tasks.labels import check_labels
 from graphformers.tasks.metric import Metric
@@ -66,7 +66,7 @@ class TokenTask(OfParts):
     """
 
     table: np.ndarray
-    sampler: TokenTable
+    sampler: TokenTable | KeptTokens
     y: Tensor
     splits: Splits
     loss: Loss
@@ -76,6 +76,11 @@ class TokenTask(OfParts):
     places: np.ndarray | None = None
     resample: bool = False
     learnt_from: tuple[Part, ...] = ("train",)
+    _pages: Resident = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        graph = self.sampler.graph
+        object.__setattr__(self, "_pages", Resident(self.table, graph.starts, graph.neighbours))
 
     def checked(self) -> TokenTask:
         """Itself, if features, parts and targets are as they should be.
@@ -111,6 +116,7 @@ class TokenTask(OfParts):
         """Some nodes [B], with the tokens of that epoch."""
         tokens = self.sampler.rows(nodes, epoch=epoch)
         places = None if self.places is None else torch.from_numpy(gather(self.places, nodes))
+        self._pages.taken(tokens.size)
         return TokenBatch(torch.from_numpy(gather(self.table, tokens)), places, self.y[torch.from_numpy(nodes)])
 
     def training_batches(
@@ -138,7 +144,8 @@ class TokenTask(OfParts):
     def _share_of_sample(self) -> tuple[Tensor, Tensor | None]:
         """Features and places of nodes to begin with; of several processes each has its part."""
         count = self.sampler.graph.num_nodes
-        sample = generator(self.sampler.seed, "codebook").permutation(count)[:SAMPLE]
+        draw = generator(self.sampler.seed, "codebook")
+        sample = draw.choice(count, min(count, SAMPLE), replace=False)
         sample = own_share(sample)
         x = torch.from_numpy(gather(self.table, sample)[:, 0])
         return x, None if self.places is None else torch.from_numpy(gather(self.places, sample))

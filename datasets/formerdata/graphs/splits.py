@@ -39,6 +39,16 @@ def random_split(count: int, seed: int, fractions: tuple[float, float, float] = 
     return Splits(*(part.sort().values for part in parts)).checked(count, "random split")
 
 
+def random_split_of(nodes: Tensor, seed: int, fractions: tuple[float, float, float]) -> Splits:
+    """Some of the nodes [n], in parts as :func:`random_split` draws them.
+
+    Raises:
+        ValueError, DataError: As there.
+    """
+    drawn = random_split(len(nodes), seed, fractions)
+    return Splits(nodes[drawn.train], nodes[drawn.valid], nodes[drawn.test])
+
+
 def split_per_class(y: Tensor, seed: int, *, train: int = 20, valid: int = 30) -> Splits:
     """So many nodes of each class for training and for validation, the rest for testing.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -136,6 +137,21 @@ class ArrayWriter:
             self.commit()
         else:
             self.abort()
+
+
+def scratch(folder: Path, shape: tuple[int, ...], dtype: np.dtype | type | str) -> np.ndarray:
+    """A writable map of a file that has no name: it is gone with the array, however the process ends.
+
+    Raises:
+        DataError: If the disk has no room for it; the bytes are named.
+    """
+    size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            reserve(file.fileno(), size)
+        except OSError as error:
+            raise disk_error(folder, error, f"({size:,} bytes are needed for a while)") from error
+        return np.memmap(file, dtype, "r+", 0, shape)
 
 
 def reserve(descriptor: int, size: int) -> None:

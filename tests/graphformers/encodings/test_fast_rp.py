@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,12 @@ from graphformers.encodings import fast_random_projection, fast_rp
 
 def graph_of(pairs: list[tuple[int, int]], nodes: int) -> CSRGraph:
     return csr_graph(torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T, nodes)
+
+
+def projected(graph: CSRGraph, k: int, beta: float, seed: int) -> np.ndarray:
+    rows = np.empty((graph.num_nodes, k), np.float32)
+    fast_rp._project(graph, beta, seed, rows)
+    return rows
 
 
 def literal(graph: CSRGraph, start: np.ndarray, hops: int, beta: float) -> np.ndarray:
@@ -37,7 +45,7 @@ def literal(graph: CSRGraph, start: np.ndarray, hops: int, beta: float) -> np.nd
 def test_places_are_the_formula_s(nodes: int, edges: int, k: int, hops: int, seed: int) -> None:
     g = np.random.default_rng(seed)
     graph = graph_of([tuple(pair) for pair in g.integers(0, nodes, (edges, 2)).tolist()], nodes)
-    start = fast_rp._projected(graph, k, 0.0, seed)
+    start = projected(graph, k, 0.0, seed)
     assert set(np.unique(np.round(start / np.sqrt(3), 6))) <= {-1.0, 0.0, 1.0}
     places = fast_random_projection(graph, k, hops=hops, beta=-0.5, seed=seed)
     np.testing.assert_allclose(places, literal(graph, start, hops, -0.5), atol=2e-5)
@@ -46,7 +54,7 @@ def test_places_are_the_formula_s(nodes: int, edges: int, k: int, hops: int, see
 
 def test_entries_have_the_probabilities_of_the_paper() -> None:
     nodes = 2 * fast_rp.ROWS_AT_ONCE + 5
-    start = fast_rp._projected(graph_of([], nodes), 4, -0.5, 0)
+    start = projected(graph_of([], nodes), 4, -0.5, 0)
     shares = [(start > 0).mean(), (start < 0).mean(), (start == 0).mean()]
     np.testing.assert_allclose(shares, [1 / 6, 1 / 6, 2 / 3], atol=2e-3)
     assert not np.array_equal(start[: fast_rp.ROWS_AT_ONCE], start[fast_rp.ROWS_AT_ONCE : 2 * fast_rp.ROWS_AT_ONCE])
@@ -67,3 +75,26 @@ def test_nodes_of_a_community_are_near_each_other() -> None:
 def test_no_numbers_or_steps_are_refused(k: int, hops: int, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}: expected at least 1, got 0"):
         fast_random_projection(graph_of([], 2), k, hops=hops)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_places_on_disk_are_those_in_memory(tmp_path: Path, dtype: type) -> None:
+    g = np.random.default_rng(0)
+    graph = graph_of([tuple(pair) for pair in g.integers(0, 300, (900, 2)).tolist()], 300)
+    arrays = [
+        np.memmap(tmp_path / str(n), kind, "w+", shape=(300, 20))
+        for n, kind in enumerate([dtype, np.float32, np.float32])
+    ]
+    # Memory for three channels at a time.
+    fast_random_projection(graph, 20, out=arrays[0], walked=(arrays[1], arrays[2]), max_bytes=3 * 8 * 300)
+    expected = np.empty((300, 20), dtype)
+    fast_random_projection(graph, 20, out=expected)
+    np.testing.assert_array_equal(arrays[0], expected)
+    np.testing.assert_allclose(arrays[0], fast_random_projection(graph, 20), atol=2e-3 if dtype == np.float16 else 0)
+
+
+@pytest.mark.parametrize("name", ["out", "walked"])
+def test_an_array_of_another_shape_is_refused(name: str) -> None:
+    wrong = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match=rf"{name}: expected shape \[2, 4\], got \[2, 3\]"):
+        fast_random_projection(graph_of([], 2), 4, **{name: wrong if name == "out" else (wrong, wrong)})
