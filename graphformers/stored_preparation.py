@@ -115,7 +115,7 @@ def _places(store: GraphStore, encoding: EncodingSettings, room: int) -> Planned
         walked = (scratch(folder, shape, np.float32), scratch(folder, shape, np.float32)) if on_disk else None
         fast_random_projection(store.graph, k, hops=encoding.hops, out=writer.array, walked=walked, max_bytes=room)
 
-    settings = {"kind": encoding.kind, "k": k, "hops": encoding.hops}
+    settings = {"kind": encoding.kind, "k": k, "hops": encoding.hops, "length": "sqrt(k)"}
     temporary = MATRICES_OF_A_CHANNEL * math.prod(shape) if on_disk else 0
     return Planned(f"places_{k}_{encoding.hops}", shape, np.float16, settings, fill, temporary)
 

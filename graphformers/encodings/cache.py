@@ -24,7 +24,7 @@ from graphformers.encodings.random_walk import random_walk_probabilities
 from graphformers.encodings.settings import EncodingSettings
 from graphformers.encodings.weisfeiler_lehman import hashed_colours, paper_colours
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever an encoding's numbers change, so that files of older versions are not found."""
 NODES_AT_ONCE = 1 << 17
 

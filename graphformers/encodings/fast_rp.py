@@ -2,10 +2,11 @@
 
 Chen, Sultan, Tian, Chen and Skiena, *Fast and Accurate Network Embeddings via Very Sparse Random Projection* (2019)::
 
-    U_0 = D^beta R,    U_h = D^-1 A U_(h-1),    places = mean over h of U_h, each row of each U_h scaled to length 1
+    U_0 = D^beta R,    U_h = D^-1 A U_(h-1),    places = mean over h of U_h, each row of U_h scaled to length sqrt(k)
 
 R has entries sqrt(3), 0 and -sqrt(3) with probabilities 1/6, 2/3 and 1/6 (Achlioptas, 2003): nodes from which walks of
-h steps lead to the same nodes have rows that point the same way. A sparse product a hop, and nothing to learn.
+h steps lead to the same nodes have rows that point the same way. A sparse product a hop, and nothing to learn. Numbers
+are about 1, as a linear layer likes them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def fast_random_projection(
     _project(graph, beta, seed, before)
     for hop in range(hops):
         context_features(graph, before, 1, norm="random_walk", self_loops=False, out=[after], max_bytes=max_bytes)
-        _add_directions(places, after, 1 / hops, first=hop == 0)
+        _add_directions(places, after, k**0.5 / hops, first=hop == 0)
         before, after = after, before
     return places
 

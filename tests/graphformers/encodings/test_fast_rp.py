@@ -36,7 +36,7 @@ def literal(graph: CSRGraph, start: np.ndarray, hops: int, beta: float) -> np.nd
         walked = matrix @ walked / degrees[:, None]
         for i, row in enumerate(walked):
             length = np.sqrt((row**2).sum())
-            total[i] += row / length / hops if length > 0 else 0
+            total[i] += np.sqrt(len(row)) * row / length / hops if length > 0 else 0
     return total
 
 
@@ -48,7 +48,7 @@ def test_places_are_the_formula_s(nodes: int, edges: int, k: int, hops: int, see
     start = projected(graph, k, 0.0, seed)
     assert set(np.unique(np.round(start / np.sqrt(3), 6))) <= {-1.0, 0.0, 1.0}
     places = fast_random_projection(graph, k, hops=hops, beta=-0.5, seed=seed)
-    np.testing.assert_allclose(places, literal(graph, start, hops, -0.5), atol=2e-5)
+    np.testing.assert_allclose(places, literal(graph, start, hops, -0.5), atol=5e-5)
     assert places.dtype == np.float32
 
 
@@ -90,7 +90,7 @@ def test_places_on_disk_are_those_in_memory(tmp_path: Path, dtype: type) -> None
     expected = np.empty((300, 20), dtype)
     fast_random_projection(graph, 20, out=expected)
     np.testing.assert_array_equal(arrays[0], expected)
-    np.testing.assert_allclose(arrays[0], fast_random_projection(graph, 20), atol=2e-3 if dtype == np.float16 else 0)
+    np.testing.assert_allclose(arrays[0], fast_random_projection(graph, 20), atol=4e-3 if dtype == np.float16 else 0)
 
 
 @pytest.mark.parametrize("name", ["out", "walked"])
