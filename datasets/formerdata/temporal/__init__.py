@@ -1,0 +1,5 @@
+"""Dynamic graphs: streams of events."""
+
+from formerdata.temporal.stream import EventStream, sort_events
+
+__all__ = ["EventStream", "sort_events"]

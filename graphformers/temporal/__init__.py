@@ -1,0 +1,1 @@
+"""Dynamic graphs: what comes next in a stream of events."""
