@@ -48,8 +48,8 @@ class EventStream:
         """Itself, if it is what it should be.
 
         Raises:
-            DataError: On rows that do not agree, nodes that are not there, times that are negative, not finite or out of
-                order, or features that are not finite; the field and the first event are named.
+            DataError: On rows that do not agree, nodes that are not there, times that are negative, not finite or out
+                of order, or features that are not finite; the field and the first event are named.
         """
         for name, count in (("src", len(self)), ("dst", len(self)), ("t", len(self))):
             values = getattr(self, name)
