@@ -35,8 +35,8 @@ def candidates(
         [B, C] int64.
 
     Raises:
-        ValueError: If ``chosen`` is empty or not of the stream, ``number`` is below 1, or an event has no wrong
-            destination.
+        ValueError: If ``chosen`` is empty or not of the stream, ``number`` is below 1, there are no destinations, or an
+            event has no wrong one.
     """
     from formerdata.temporal.candidate_kernels import draw
 
@@ -44,6 +44,8 @@ def candidates(
         raise ValueError(f"number: {number}, expected at least 1")
     moment = same_time(events, chosen)
     among = (torch.unique(events.dst) if destinations is None else destinations).numpy()
+    if len(among) == 0:
+        raise ValueError("destinations: expected at least one")
     dst, times = (values[moment.start : moment.stop].numpy() for values in (events.dst, events.t))
     ranks = np.searchsorted(among, dst)
     ranks[among[np.minimum(ranks, len(among) - 1)] != dst] = -1
@@ -67,5 +69,5 @@ def _check_some_are_wrong(ranks: np.ndarray, groups: np.ndarray, own: np.ndarray
     new = np.concatenate([[True], (ranks[1:] != ranks[:-1]) | (groups[1:] != groups[:-1])]) & (ranks >= 0)
     full, counts = np.unique(groups[new], return_counts=True)
     bad = np.isin(own, full[counts >= among])
-    if among == 0 or bad.any():
+    if bad.any():
         raise ValueError(f"event {chosen[int(bad.argmax())]}: all {among} destinations are true, none is wrong")

@@ -1,0 +1,175 @@
+"""Negatives against sets of pairs, gathered event by event."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from formerdata.temporal import EventStream, NegativeSampler, candidates
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+Pair = tuple[int, int]
+
+
+def stream(count: int, nodes: int, times: int, seed: int) -> EventStream:
+    """Events from 0 .. nodes to nodes .. 2 nodes + 1, with ties."""
+    rng = np.random.default_rng(seed)
+    src, dst = (torch.from_numpy(rng.integers(0, nodes, count)) for _ in range(2))
+    t = torch.from_numpy(np.sort(rng.integers(0, times, count)).astype(np.float64))
+    return EventStream(src, dst + nodes, t, 2 * nodes).checked()
+
+
+STREAMS = st.builds(stream, st.integers(2, 80), st.integers(2, 8), st.integers(1, 40), st.integers(0, 999))
+
+
+def pairs_of(events: EventStream) -> list[Pair]:
+    return list(zip(events.src.tolist(), events.dst.tolist(), strict=True))
+
+
+def drawn_pairs(sampler: NegativeSampler, batch: range, *key: int) -> list[Pair]:
+    src, dst = sampler.draw(batch, *key)
+    assert src.dtype == dst.dtype == torch.int64
+    assert len(src) == len(dst) == len(batch)
+    return list(zip(src.tolist(), dst.tolist(), strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(STREAMS, st.sampled_from(["historical", "inductive"]), st.data())
+def test_pairs_of_the_past(events: EventStream, kind: str, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, len(events) - 1))
+    batch = range(first, data.draw(st.integers(first + 1, len(events))))
+    observed = data.draw(st.integers(0, first)) if kind == "inductive" else 0
+    pairs, times = pairs_of(events), events.t.tolist()
+    true = {pair for pair, t in zip(pairs, times, strict=True) if times[first] <= t <= times[batch[-1]]}
+    seen = {pair for pair, t in zip(pairs, times, strict=True) if t < times[first]}
+    allowed = seen - true - set(pairs[:observed])
+    possible = {(u, v) for u in events.src.tolist() for v in events.dst.tolist()}
+    sampler = NegativeSampler(events, kind, observed=observed, seed=1)  # type: ignore[arg-type]
+    past = [tuple(pair) for pair in sampler.past_pairs(batch).tolist()]
+    assert len(past) == len(allowed)
+    assert set(past) == allowed
+    if len(allowed) < len(batch) and not possible - true:
+        with pytest.raises(ValueError, match="expected a pair of the stream that is not true at that time"):
+            sampler.draw(batch, 0)
+        return
+    found = drawn_pairs(sampler, batch, 0)
+    assert not set(found) & true
+    if len(allowed) >= len(batch):
+        assert set(found) <= allowed
+        assert len(set(found)) == len(found)
+    else:
+        assert allowed <= set(found) <= possible
+        more = len(batch) - len(allowed)
+        if more <= len(possible - true):
+            assert max(found.count(pair) for pair in found) <= 2  # once from the past, once at random
+    assert found == drawn_pairs(sampler, batch, 0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(STREAMS, st.data())
+def test_random_negatives_keep_the_source(events: EventStream, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, len(events) - 1))
+    batch = range(first, len(events))
+    sampler = NegativeSampler(events)
+    found = drawn_pairs(sampler, batch, 3, 4)
+    assert [u for u, _ in found] == events.src[first:].tolist()
+    assert {v for _, v in found} <= set(events.dst.tolist())
+    assert found == drawn_pairs(sampler, batch, 3, 4)
+
+
+def test_draws_are_uniform_and_depend_on_seed_kind_and_key() -> None:
+    events = stream(300, 5, 250, 0)
+    batch = range(280, 290)
+    for kind in ("random", "historical", "inductive"):
+        draws = [
+            tuple(drawn_pairs(NegativeSampler(events, kind, observed=5, seed=seed), batch, *key))  # type: ignore[arg-type]
+            for seed, key in ((0, (0,)), (1, (0,)), (0, (1,)), (0, (0, 0)))
+        ]
+        assert len(set(draws)) == 4
+    sampler = NegativeSampler(events, "historical")
+    allowed = [tuple(pair) for pair in sampler.past_pairs(batch).tolist()]
+    counts = dict.fromkeys(allowed, 0)
+    for number in range(400):
+        for pair in drawn_pairs(sampler, batch, number):
+            counts[pair] += 1
+    expected = 400 * len(batch) / len(allowed)
+    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 2.5 * len(allowed)
+    destinations = torch.cat([NegativeSampler(events).draw(batch, number)[1] for number in range(400)])
+    assert abs(destinations.bincount()[5:] / 4000 - 0.2).max() < 0.03
+
+
+def test_where_a_negative_comes_from_cannot_be_told_from_its_row() -> None:
+    events = stream(12, 6, 10, 1)
+    sampler = NegativeSampler(events, "historical")
+    batch = range(6, 12)
+    past = {tuple(pair) for pair in sampler.past_pairs(batch).tolist()}
+    assert 0 < len(past) < len(batch)
+    rows = {k for n in range(50) for k, pair in enumerate(drawn_pairs(sampler, batch, n)) if pair in past}
+    assert rows == set(range(len(batch)))
+
+
+def test_samplers_that_are_none() -> None:
+    events = stream(10, 3, 5, 0)
+    with pytest.raises(ValueError, match="kind: 'hard'"):
+        NegativeSampler(events, "hard")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="observed: 11"):
+        NegativeSampler(events, "inductive", observed=11)
+    with pytest.raises(ValueError, match="at least one"):
+        NegativeSampler(events[:0])
+    with pytest.raises(ValueError, match="batch"):
+        NegativeSampler(events).draw(range(5, 5), 0)
+    with pytest.raises(ValueError, match="not drawn from the past"):
+        NegativeSampler(events).past_pairs(range(5, 6))
+
+
+@settings(deadline=None, max_examples=60)
+@given(STREAMS, st.integers(1, 12), st.data())
+def test_candidates(events: EventStream, number: int, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, len(events) - 1))
+    chosen = range(first, data.draw(st.integers(first + 1, len(events))))
+    pairs, times = pairs_of(events), events.t.tolist()
+    everyone = set(events.dst.tolist())
+    wrong = [
+        everyone - {v for (u, v), t in zip(pairs, times, strict=True) if (u, t) == (pairs[k][0], times[k])}
+        for k in chosen
+    ]
+    if not all(wrong):
+        with pytest.raises(ValueError, match=rf"event {chosen[[not w for w in wrong].index(True)]}: all"):
+            candidates(events, chosen, number)
+        return
+    found = candidates(events, chosen, number, seed=2)
+    assert found.shape == (len(chosen), number)
+    for row, allowed in zip(found.tolist(), wrong, strict=True):
+        assert set(row) <= allowed
+        if len(allowed) >= number:
+            assert len(set(row)) == number
+    # A row does not depend on what else is drawn.
+    one = data.draw(st.sampled_from(list(chosen)))
+    again = candidates(events, range(one, one + 1), number, seed=2, destinations=torch.unique(events.dst))
+    assert torch.equal(again[0], found[one - first])
+
+
+def test_candidates_are_uniform() -> None:
+    events = stream(2000, 10, 10**6, 0)
+    found = candidates(events, range(2000), 4)
+    for u, v in ((3, 14), (5, 10)):
+        rows = found[(events.src == u) & (events.dst == v)]
+        share = rows.flatten().bincount(minlength=20)[10:] / rows.numel()
+        assert share[v - 10] == 0
+        assert abs(share - 1 / 9).max() - 1 / 9 <= 1e-6
+        assert abs(share[share > 0] - 1 / 9).max() < 0.12
+    assert not torch.equal(found, candidates(events, range(2000), 4, seed=1))
+    share = found.flatten().bincount(minlength=20)[10:] / found.numel()
+    assert abs(share - 0.1).max() < 0.01
+
+
+def test_candidates_may_come_from_a_list_of_ones_own() -> None:
+    events = stream(50, 4, 30, 0)
+    some = torch.tensor([2, 5, 6, 7])
+    found = candidates(events, range(50), 3, destinations=some)
+    assert set(found.flatten().tolist()) == {2, 5, 6, 7}
+    with pytest.raises(ValueError, match="number: 0"):
+        candidates(events, range(50), 0)
+    with pytest.raises(ValueError, match="destinations: expected at least one"):
+        candidates(events, range(50), 1, destinations=some[:0])
