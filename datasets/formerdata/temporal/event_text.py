@@ -50,8 +50,13 @@ class EventText:
                 begins_like_one = line.startswith(_NUMBER)
                 if titles or not (not begins_like_one if self.header is None else self.header):
                     return titles, line_of_titles, len(cells)
-                titles = [cell.decode("utf-8", "replace") for cell in cells]
                 line_of_titles = before + number
+                try:
+                    titles = [cell.decode("utf-8") for cell in cells]
+                except UnicodeDecodeError:
+                    raise DataError(
+                        self.path, "not text", line=line_of_titles, expected="numbers, or titles in UTF-8"
+                    ) from None
             before += text.count(b"\n")
         raise DataError(self.path, "no events", expected="at least one line of numbers")
 
