@@ -1,7 +1,7 @@
 """Dynamic graphs: streams of events."""
 
 from formerdata.temporal.borders import batches, known_events, same_time
-from formerdata.temporal.candidates import candidates
+from formerdata.temporal.candidates import CandidateSampler, candidates
 from formerdata.temporal.edge_list import read_edge_list
 from formerdata.temporal.generated import InteractionOracle, Interactions, interactions, true_scores
 from formerdata.temporal.jodie import read_dyglib, read_jodie, write_dyglib
@@ -18,6 +18,7 @@ from formerdata.temporal.stream import EventStream, sort_events
 from formerdata.temporal.tgb import from_tgb, open_tgb, tgb_candidates
 
 __all__ = [
+    "CandidateSampler",
     "ChronologicalSplit",
     "EventStream",
     "HiddenNodes",

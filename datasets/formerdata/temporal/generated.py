@@ -20,11 +20,14 @@ exponential with mean ``gap``, times ``haste`` before an event of a burst; times
 which makes ties.
 
 **The ceiling.** Since p is known, so is the best possible ranking. With negatives that keep the source and have uniform
-destinations, no score ranks better on average than p(v | u, past); with negatives that replace both ends, than
-p(u, v | past) over the probability of drawing them. ``true_scores`` gives both numbers by the code that drew the
-events, for everything that the process itself knew: all events before each one, and the hidden communities, which a
-model must guess. ``InteractionOracle`` knows the communities too, but of the events only those that a model may see.
-Neither reads times: what a short gap says about a burst is not in p.
+destinations ("random", or one against many), no score ranks better on average than p(v | u, past). If negatives replace
+both ends ("historical", "inductive"), p(u, v | past) is what the process says, and no bound: a score may also use how
+they were drawn, for instance that a pair that was never seen is none of them.
+
+``true_scores`` gives both numbers by the code that drew the events, for everything that the process itself knew: all
+events before each one, and the hidden communities, which a model must guess. ``InteractionOracle`` knows the
+communities too, but of the events only those that a model may see. Neither reads times: what a short gap says about a
+burst is not in p.
 """
 
 from __future__ import annotations

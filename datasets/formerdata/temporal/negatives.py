@@ -43,7 +43,7 @@ class NegativeSampler:
             have the same indices, and nothing that comes later is drawn.
         kind: As above.
         observed: Of "inductive": how many events, from the start, count as seen.
-        seed: What is drawn depends on it, the kind and the key alone.
+        seed: What is drawn for a batch depends on it, the kind, the events and the key alone.
 
     Raises:
         ValueError: On another kind, a number of observed events that is not in the stream, or a stream without events.
@@ -75,8 +75,8 @@ class NegativeSampler:
 
         Args:
             batch: A run of events.
-            key: Names the draw, with the seed: the batch's number, in training after that of the epoch. The same key
-                gives the same negatives.
+            key: Names the draw, with the seed: the batch's number, in training after that of the epoch. The same batch
+                and key give the same negatives.
 
         Raises:
             ValueError: If the batch is empty or not of the stream, or if all pairs are true.

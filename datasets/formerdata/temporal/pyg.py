@@ -31,6 +31,12 @@ def from_temporal_data(
         if not torch.is_tensor(parts[part]):
             raise DataError(name, "is not there", field=part, expected="a tensor [E]")
     src, dst, t, msg, y, x = parts.values()
+    for part in ("src", "dst", "t", "msg", "y"):
+        value = parts[part]
+        if torch.is_tensor(value) and (value.ndim == 0 or len(value) != src.numel()):
+            raise DataError(
+                name, f"shape {list(value.shape)}", field=part, expected=f"{src.numel()} rows, one an event"
+            )
     if num_nodes is None:
         ends = torch.cat([src.flatten(), dst.flatten()])
         num_nodes = len(x) if torch.is_tensor(x) else int(ends.max()) + 1 if len(ends) else 0

@@ -62,6 +62,8 @@ def chronological_split(events: EventStream, valid: float = 0.15, test: float = 
 
     With q_v and q_t the quantiles 1 - valid - test and 1 - test of all times (linear between two events), training has
     the events with t <= q_v, validation those with q_v < t <= q_t, test the rest: events of one time are never parted.
+    PyTorch Geometric compares whole times in float32, where seconds since 1970 are told apart by 128 only: of
+    CollegeMsg's events it puts one into training that belongs to validation.
 
     Args:
         events: Sorted by time.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from formerdata.temporal import EventStream, NegativeSampler, candidates
+from formerdata.temporal import EventStream, NegativeSampler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,55 +121,3 @@ def test_samplers_that_are_none() -> None:
         NegativeSampler(events).draw(range(5, 5), 0)
     with pytest.raises(ValueError, match="not drawn from the past"):
         NegativeSampler(events).past_pairs(range(5, 6))
-
-
-@settings(deadline=None, max_examples=60)
-@given(STREAMS, st.integers(1, 12), st.data())
-def test_candidates(events: EventStream, number: int, data: st.DataObject) -> None:
-    first = data.draw(st.integers(0, len(events) - 1))
-    chosen = range(first, data.draw(st.integers(first + 1, len(events))))
-    pairs, times = pairs_of(events), events.t.tolist()
-    everyone = set(events.dst.tolist())
-    wrong = [
-        everyone - {v for (u, v), t in zip(pairs, times, strict=True) if (u, t) == (pairs[k][0], times[k])}
-        for k in chosen
-    ]
-    if not all(wrong):
-        with pytest.raises(ValueError, match=rf"event {chosen[[not w for w in wrong].index(True)]}: all"):
-            candidates(events, chosen, number)
-        return
-    found = candidates(events, chosen, number, seed=2)
-    assert found.shape == (len(chosen), number)
-    for row, allowed in zip(found.tolist(), wrong, strict=True):
-        assert set(row) <= allowed
-        if len(allowed) >= number:
-            assert len(set(row)) == number
-    # A row does not depend on what else is drawn.
-    one = data.draw(st.sampled_from(list(chosen)))
-    again = candidates(events, range(one, one + 1), number, seed=2, destinations=torch.unique(events.dst))
-    assert torch.equal(again[0], found[one - first])
-
-
-def test_candidates_are_uniform() -> None:
-    events = stream(2000, 10, 10**6, 0)
-    found = candidates(events, range(2000), 4)
-    for u, v in ((3, 14), (5, 10)):
-        rows = found[(events.src == u) & (events.dst == v)]
-        share = rows.flatten().bincount(minlength=20)[10:] / rows.numel()
-        assert share[v - 10] == 0
-        assert abs(share - 1 / 9).max() - 1 / 9 <= 1e-6
-        assert abs(share[share > 0] - 1 / 9).max() < 0.12
-    assert not torch.equal(found, candidates(events, range(2000), 4, seed=1))
-    share = found.flatten().bincount(minlength=20)[10:] / found.numel()
-    assert abs(share - 0.1).max() < 0.01
-
-
-def test_candidates_may_come_from_a_list_of_ones_own() -> None:
-    events = stream(50, 4, 30, 0)
-    some = torch.tensor([2, 5, 6, 7])
-    found = candidates(events, range(50), 3, destinations=some)
-    assert set(found.flatten().tolist()) == {2, 5, 6, 7}
-    with pytest.raises(ValueError, match="number: 0"):
-        candidates(events, range(50), 0)
-    with pytest.raises(ValueError, match="destinations: expected at least one"):
-        candidates(events, range(50), 1, destinations=some[:0])

@@ -58,8 +58,10 @@ def test_objects_that_do_not_fit() -> None:
     assert events.edge_attr.tolist() == [[2], [1], [0]]
     with pytest.raises(DataError, match="field 'src': row 2 is 2; expected nodes from 0 to 1"):
         from_temporal_data(SimpleNamespace(src=one, dst=one * 0, t=one), num_nodes=2)
-    with pytest.raises(DataError, match="field 'edge_attr': 2 rows"):
-        from_temporal_data(SimpleNamespace(src=one, dst=one, t=one, msg=one[:2]))
+    for part in ("dst", "t", "msg", "y"):
+        short = SimpleNamespace(**{"src": one, "dst": one, "t": one, "msg": one, "y": one, part: one[:2]})
+        with pytest.raises(DataError, match=rf"field '{part}': shape \[2\]; expected 3 rows, one an event"):
+            from_temporal_data(short, unsorted="sort")
 
 
 class Negatives:
