@@ -26,7 +26,7 @@ def from_temporal_data(
     Raises:
         DataError: If a part is missing or does not fit; the field and event are named.
     """
-    parts = {part: getattr(data, part, None) for part in ("src", "dst", "t", "msg", "y", "x")}
+    parts: dict[str, Any] = {part: getattr(data, part, None) for part in ("src", "dst", "t", "msg", "y", "x")}
     for part in ("src", "dst", "t"):
         if not torch.is_tensor(parts[part]):
             raise DataError(name, "is not there", field=part, expected="a tensor [E]")
