@@ -105,8 +105,8 @@ def test_where_a_negative_comes_from_cannot_be_told_from_its_row() -> None:
     batch = range(6, 12)
     past = {tuple(pair) for pair in sampler.past_pairs(batch).tolist()}
     assert 0 < len(past) < len(batch)
-    rows = {k for n in range(50) for k, pair in enumerate(drawn_pairs(sampler, batch, n)) if pair in past}
-    assert rows == set(range(len(batch)))
+    # Unmixed, those of the past would be the last ones in each draw.
+    assert any(not set(drawn_pairs(sampler, batch, n)[-len(past) :]) <= past for n in range(50))
 
 
 def test_samplers_that_are_none() -> None:
