@@ -2,14 +2,20 @@
 
 from graphformers.temporal.edgebank import EdgeBank
 from graphformers.temporal.evaluation import evaluate_links, evaluate_one_vs_many
+from graphformers.temporal.graph_mixer_like import GraphMixerLike
 from graphformers.temporal.link_quality import LinkQuality, RankQuality, link_quality, rank_quality
 from graphformers.temporal.link_scorer import LinkScorer
+from graphformers.temporal.tgn_like import TGNLike
+from graphformers.temporal.trainable import TrainableLinkScorer
 
 __all__ = [
     "EdgeBank",
+    "GraphMixerLike",
     "LinkQuality",
     "LinkScorer",
     "RankQuality",
+    "TGNLike",
+    "TrainableLinkScorer",
     "evaluate_links",
     "evaluate_one_vs_many",
     "link_quality",
