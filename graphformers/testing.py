@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from formerdata.temporal import EventStream
 from formerdata.temporal.borders import Ties, known_events
@@ -18,7 +18,7 @@ from graphformers.temporal.link_scorer import LinkScorer
 from graphformers.temporal.other_futures import other_futures
 
 _ROUNDING = 1e-3
-"""Of their size; scores asked for in another order may differ by so much, because sums are rounded otherwise."""
+"""Scores that are asked for in other company may differ by so much of the largest: sums are rounded otherwise."""
 
 
 def assert_no_leak(
@@ -43,12 +43,16 @@ def assert_no_leak(
     * "removed": nothing is left;
     * "appended": all of it happens once more.
 
-    Two more are no changes of the stream. "asked ahead": the model is asked about the end of the same stream first; a
-    state must not bring the future back with it. "order of candidates": rows and candidates are asked for in reversed
-    order, and scores compared up to rounding; that the true destination stands first must not help.
+    Three more are no changes of the stream, and of the last two scores are compared up to rounding:
+
+    * "asked ahead": the model is asked about the end of the same stream first; no state may bring the future back.
+    * "order": rows and candidates are in reversed order; that the true destination stands first must not help.
+    * "company": every second row and the random destinations alone; what happens in a batch is not known in it, so that
+      a model must not learn from what else is asked.
 
     Each question goes to a copy of the model as it was given, without its state if it has ``reset_state()``, and in
-    evaluation if it is a torch module; the model itself is not changed.
+    evaluation if it is a torch module; the model itself is not changed. What cannot be found so is what was read off
+    the whole stream when the model was made or trained, and is now part of it.
 
     Args:
         model: Anything that scores.
@@ -68,7 +72,8 @@ def assert_no_leak(
     for first in _borders(events, seed) if firsts is None else firsts:
         if not 0 <= first < len(events):
             raise ValueError(f"firsts: {first}, expected events from 0 to {len(events) - 1}")
-        _Question(model, events, first, known_events(events, first, ties), batch_size, seed).check()
+        border = _Border(model, events, first, known_events(events, first, ties))
+        border.check(batch_size, generator(seed, "leak", first))
 
 
 def _borders(events: EventStream, seed: int) -> list[int]:
@@ -80,68 +85,62 @@ def _borders(events: EventStream, seed: int) -> list[int]:
     return sorted({0, *(len(events) * part // 5 for part in range(1, 5)), *drawn})
 
 
-class _Question:
+class _Border:
     """The scores of one batch, asked for under many circumstances."""
 
-    def __init__(
-        self, model: LinkScorer, events: EventStream, first: int, end: int, batch_size: int, seed: int
-    ) -> None:
+    def __init__(self, model: LinkScorer, events: EventStream, first: int, end: int) -> None:
         self.model, self.events, self.first, self.end = model, events, first, end
-        self.rng = generator(seed, "leak", first)
-        batch = slice(first, first + batch_size)
-        self.src, self.t, true = events.src[batch], events.t[batch], events.dst[batch]
-        others = torch.from_numpy(self.rng.integers(0, events.num_nodes, (len(true), 3)))
-        self.dst = torch.cat([true[:, None], others], 1)
 
-    def check(self) -> None:
-        scores = self.ask(self.events)
-        if scores.shape != self.dst.shape:
-            raise self.leak("nothing", f"scores have shape {list(scores.shape)}, expected {list(self.dst.shape)}")
-        if not bool(scores.isfinite().all()):
-            raise self.leak("nothing", "scores are not finite")
-        circumstances: dict[str, Any] = {"nothing": partial(self.ask, self.events)}
-        for change, stream in other_futures(self.events, self.end, self.rng).items():
-            circumstances[change] = partial(self.ask, stream)
-        circumstances |= {"asked ahead": self.ask_ahead, "order of candidates": self.ask_reversed}
-        for change, ask in circumstances.items():
-            try:
-                other = ask()
-            except Exception as error:
-                raise self.leak(change, f"the model failed: {error!r}") from error
-            self.compare(change, scores, other)
+    def check(self, batch_size: int, rng: np.random.Generator) -> None:
+        batch = slice(self.first, self.first + batch_size)
+        src, true, t = self.events.src[batch], self.events.dst[batch], self.events.t[batch]
+        others = torch.from_numpy(rng.integers(0, self.events.num_nodes, (len(true), 3)))
+        dst = torch.cat([true[:, None], others], 1)
+        scores = self.ask(self.events, src, dst, t)
+        self.demand(
+            scores.shape == dst.shape, "nothing", f"scores of shape {list(scores.shape)}, not {list(dst.shape)}"
+        )
+        self.demand(bool(scores.isfinite().all()), "nothing", "scores are not finite")
+        self.compare("nothing", scores, self.events, src, dst, t)
+        for change, stream in other_futures(self.events, self.end, rng):
+            self.compare(change, scores, stream, src, dst, t)
+        self.compare("asked ahead", scores, self.events, src, dst, t, ahead=True)
+        rounding = _ROUNDING * float(scores.abs().max())
+        self.compare("order", scores.flip(0, 1), self.events, src.flip(0), dst.flip(0, 1), t.flip(0), rounding=rounding)
+        self.compare("company", scores[::2, 1:], self.events, src[::2], dst[::2, 1:], t[::2], rounding=rounding)
 
-    def ask(self, events: EventStream) -> Tensor:
-        model = self.fresh()
-        with evaluating(model):
-            return model.scores(events, self.end, self.src, self.dst, self.t).detach().cpu()
-
-    def ask_ahead(self) -> Tensor:
-        model = self.fresh()
-        with evaluating(model):
-            model.scores(self.events, len(self.events), self.src, self.dst, self.events.t[-1:].expand(len(self.src)))
-            return model.scores(self.events, self.end, self.src, self.dst, self.t).detach().cpu()
-
-    def ask_reversed(self) -> Tensor:
-        model, asked = self.fresh(), (self.src.flip(0), self.dst.flip(0, 1), self.t.flip(0))
-        with evaluating(model):
-            return model.scores(self.events, self.end, *asked).detach().cpu().flip(0, 1)
-
-    def fresh(self) -> LinkScorer:
+    def ask(self, events: EventStream, src: Tensor, dst: Tensor, t: Tensor, *, ahead: bool = False) -> Tensor:
         model = copy.deepcopy(self.model)
         reset: Any = getattr(model, "reset_state", None)
         if reset is not None:
             reset()
-        return model
+        with evaluating(model):
+            if ahead:
+                model.scores(events, len(events), src, dst, events.t[-1:].expand(len(src)))
+            return model.scores(events, self.end, src, dst, t).detach().cpu()
 
-    def compare(self, change: str, scores: Tensor, other: Tensor) -> None:
-        if scores.shape != other.shape:
-            raise self.leak(change, f"scores have shape {list(other.shape)}, expected {list(scores.shape)}")
-        gap = (scores.double() - other.double()).abs()
-        allowed = scores.double().abs().clamp(min=1) * (_ROUNDING if change == "order of candidates" else 0)
-        if not bool((gap <= allowed).all()):
-            raise self.leak(change, f"scores differ by up to {gap.max().item():.3g}")
-
-    def leak(self, change: str, problem: str) -> AssertionError:
-        return AssertionError(
-            f"{self.events.name}, batch from event {self.first}, {self.end} known, change: {change}: {problem}"
+    def compare(
+        self,
+        change: str,
+        scores: Tensor,
+        events: EventStream,
+        *asked: Tensor,
+        rounding: float = 0.0,
+        ahead: bool = False,
+    ) -> None:
+        try:
+            other = self.ask(events, *asked, ahead=ahead)
+        except Exception as error:
+            raise AssertionError(self.message(change, f"the model failed: {error!r}")) from error
+        self.demand(
+            scores.shape == other.shape, change, f"scores of shape {list(other.shape)}, not {list(scores.shape)}"
         )
+        gap = (scores.double() - other.double()).abs()
+        self.demand(bool((gap <= rounding).all()), change, f"scores differ by up to {gap.max().item():.3g}")
+
+    def demand(self, holds: bool, change: str, problem: str) -> None:
+        if not holds:
+            raise AssertionError(self.message(change, problem))
+
+    def message(self, change: str, problem: str) -> str:
+        return f"{self.events.name}, batch from event {self.first}, {self.end} known, change: {change}: {problem}"

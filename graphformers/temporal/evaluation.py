@@ -10,7 +10,7 @@ from formerdata.temporal import EventStream
 from formerdata.temporal.borders import Ties, batches, known_events
 from torch import Tensor, nn
 
-from graphformers.temporal.link_quality import LinkQuality, RankQuality, link_quality, rank_quality
+from graphformers.temporal.link_quality import LinkQuality, RankQuality, candidate_ranks, link_quality, rank_quality
 from graphformers.temporal.link_scorer import LinkScorer
 
 
@@ -87,7 +87,7 @@ def evaluate_one_vs_many(
         ValueError: On a run that is not there or empty, candidates of another shape or with an event's own destination
             among them, no event that counts, or scores of another shape or not finite.
     """
-    positive, negative, missing = [], [], []
+    ranks = []
     with evaluating(scorer):
         for _, batch, rows in _batches(events, chosen, batch_size, only):
             others = candidates(batch)
@@ -101,10 +101,8 @@ def evaluate_one_vs_many(
             asked = torch.cat([true, torch.where(absent, true, others)], 1)
             end = known_events(events, batch.start, ties)
             found = _ask(scorer, events, end, events.src[rows], asked, events.t[rows])
-            positive.append(found[:, 0])
-            negative.append(found[:, 1:])
-            missing.append(absent)
-    return rank_quality(torch.cat(positive), torch.cat(negative), missing=torch.cat(missing), hits=hits)
+            ranks.append(candidate_ranks(found[:, 0], found[:, 1:], absent))
+    return rank_quality(torch.cat(ranks), hits=hits)
 
 
 @contextmanager

@@ -68,21 +68,26 @@ def _areas(positive: Tensor, negative: Tensor) -> tuple[float, float]:
     return average_precision(labels, scores), roc_auc(labels, scores)
 
 
-def rank_quality(
-    positive: Tensor, negative: Tensor, *, missing: Tensor | None = None, hits: tuple[int, ...] = (1, 3, 10)
-) -> RankQuality:
-    """Ranks by TGB's formula: 1 + the mean of the numbers of candidates above and of those not below the event.
+def candidate_ranks(positive: Tensor, negative: Tensor, missing: Tensor) -> Tensor:
+    """[n] float64, ranks by TGB's formula: 1 + the mean of the numbers of candidates above and of those not below.
 
     Args:
         positive: [n] scores of events. negative: [n, C] of the candidates of each.
         missing: [n, C], True where an event has fewer than C candidates; those scores do not count.
-        hits: Each k of hits@k. By TGB's rule a rank between two places because of ties is in the first k if it is not
-            above k (OGB's :func:`graphformers.metrics.hits_at` shares its false links among all, and is another).
 
     Raises:
         ValueError: On other shapes, no events, or scores that are not finite.
     """
-    if missing is not None:
-        negative = torch.where(missing, torch.nextafter(positive, positive.new_tensor(-torch.inf))[:, None], negative)
-    ranks = link_ranks(positive, negative)
+    below = torch.nextafter(positive, positive.new_tensor(-torch.inf))[:, None]
+    return link_ranks(positive, torch.where(missing, below, negative))
+
+
+def rank_quality(ranks: Tensor, *, hits: tuple[int, ...] = (1, 3, 10)) -> RankQuality:
+    """Measures of ranks.
+
+    Args:
+        ranks: [n], at least one.
+        hits: Each k of hits@k. By TGB's rule a rank between two places because of ties is in the first k if it is not
+            above k (OGB's :func:`graphformers.metrics.hits_at` shares its false links among all, and is another).
+    """
     return RankQuality(float((1 / ranks).mean()), {k: float((ranks <= k).double().mean()) for k in hits}, ranks)

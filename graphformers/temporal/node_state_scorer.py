@@ -104,4 +104,4 @@ def event_features(events: EventStream, which: Tensor, channels: int) -> Tensor:
     have = 0 if events.edge_attr is None else events.edge_attr.shape[1]
     if have != channels:
         raise ValueError(f"edge_channels: the model was made for {channels}, the events have {have} features")
-    return torch.zeros(len(which), 0) if events.edge_attr is None else events.edge_attr[which]
+    return torch.zeros(len(which), 0, device=which.device) if events.edge_attr is None else events.edge_attr[which]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,34 +11,38 @@ from formerdata.temporal import EventStream
 from torch import Tensor
 
 
-def other_futures(events: EventStream, end: int, rng: np.random.Generator) -> dict[str, EventStream]:
-    """By the kind of change, valid streams with the same ``events[:end]``.
+def other_futures(events: EventStream, end: int, rng: np.random.Generator) -> Iterator[tuple[str, EventStream]]:
+    """Kinds of change, and valid streams with the same ``events[:end]``.
+
+    "features" (of events, and their labels; only if there are any), "nodes", "times" (three times as far away, and one
+    more), "shuffled" (what happens changes places, when it happens does not), "removed" (no later event), and
+    "appended" (all later events happen once more).
 
     Args:
         events: A stream of more than ``end`` events.
         end: Events that stay what they are.
         rng: Draws nodes, features and orders.
-
-    Returns:
-        "features" (of events, and their labels; only if there are any), "nodes", "times" (three times as far away, and
-        one more), "shuffled" (what happens changes places, when it happens does not), "removed" (no later event), and
-        "appended" (all later events happen once more).
     """
     rest = len(events) - end
-    changed = {
-        "nodes": _with_rest(events, end, src=_nodes(events, rest, rng), dst=_nodes(events, rest, rng)),
-        "times": _with_rest(events, end, t=_further(events, end)),
-        "shuffled": _shuffled(events, end, rng),
-        "removed": events[:end],
-        "appended": _appended(events, end),
-    }
+    features = _features(events, rest, rng)
+    if features:
+        yield "features", _with_rest(events, end, **features)
+    yield "nodes", _with_rest(events, end, src=_nodes(events, rest, rng), dst=_nodes(events, rest, rng))
+    yield "times", _with_rest(events, end, t=_further(events, end))
+    yield "shuffled", _shuffled(events, end, rng)
+    yield "removed", events[:end]
+    yield "appended", _appended(events, end)
+
+
+def _features(events: EventStream, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
     columns: dict[str, Tensor] = {}
     if events.edge_attr is not None:
-        features = rng.normal(size=(rest, *events.edge_attr.shape[1:]))
-        columns["edge_attr"] = torch.from_numpy(features).to(events.edge_attr.dtype)
+        drawn = rng.normal(size=(count, *events.edge_attr.shape[1:]))
+        columns["edge_attr"] = torch.from_numpy(drawn).to(events.edge_attr.dtype)
     if events.y is not None:
-        columns["y"] = torch.from_numpy(rng.integers(-1, 2 + max(0, int(events.y.max())), rest)).to(events.y.dtype)
-    return {"features": _with_rest(events, end, **columns), **changed} if columns else changed
+        drawn = rng.integers(-1, 2 + max(0, int(events.y.max())), count)
+        columns["y"] = torch.from_numpy(drawn).to(events.y.dtype)
+    return columns
 
 
 def _with_rest(events: EventStream, end: int, **columns: Tensor) -> EventStream:

@@ -67,9 +67,7 @@ class TGNLike(NodeStateScorer):
     def reset_state(self) -> None:
         """Forget all events."""
         super().reset_state()
-        self._whole, self._kept = StreamPosition(), None
-        if hasattr(self, "memory"):
-            _reset(self.memory)
+        self._forget_memory()
 
     def train(self, mode: bool = True) -> TGNLike:
         """As of any module; but the memory goes on as it is, else it would take in all messages at the switch."""
@@ -94,8 +92,7 @@ class TGNLike(NodeStateScorer):
             raise ValueError(f"events: {events.num_nodes} nodes, the model was made for {self.memory.num_nodes}")
         whole = end - end % self.group
         if not self._whole.leads_to(events, whole):
-            self._whole, self._kept = StreamPosition(), None
-            _reset(self.memory)
+            self._forget_memory()
         if self._kept is not None:
             _restore(self.memory, self._kept)
             self._kept = None
@@ -105,6 +102,11 @@ class TGNLike(NodeStateScorer):
         if whole < end:
             self._kept = _kept(self.memory)
             self._take_in(events, whole, end)
+
+    def _forget_memory(self) -> None:
+        _reset(self.memory)
+        self._whole = StreamPosition()
+        self._kept: tuple[Tensor, Tensor, dict, dict] | None = None  # as it was before an unfinished group
 
     def _take_in(self, events: EventStream, start: int, stop: int) -> None:
         which = torch.arange(start, stop, device=events.t.device)

@@ -11,7 +11,6 @@ from formerdata.temporal import EventStream
 from formerkit.seeds import torch_generator
 from graphformers.temporal import GraphMixerLike, TGNLike
 from graphformers.temporal.node_state_scorer import NodeStateScorer
-from graphformers.temporal.recent_events import RecentEvents
 from graphformers.testing import assert_no_leak
 from tests.graphformers.temporal.streams import random_stream
 
@@ -136,21 +135,6 @@ def test_switching_to_evaluation_does_not_touch_the_memory() -> None:
     assert torch.equal(scorer.eval().scores(STREAM, 130, *question), training)
     assert torch.equal(scorer.train().scores(STREAM, 130, *question), training)
     assert scorer.training
-
-
-def test_recent_events_are_the_last_of_each_node() -> None:
-    recent, nodes = RecentEvents(4), torch.tensor([0, 3, 8])
-    for end in (0, 5, 60, 61, 3, 150):
-        recent.advance(STREAM, end)
-        around, edges, which = recent.around(STREAM, nodes)
-        times = recent.last_times(STREAM, nodes)
-        for place, node in enumerate(nodes.tolist()):
-            ends = zip(STREAM.src[:end].tolist(), STREAM.dst[:end].tolist(), strict=True)
-            own = [(b if a == node else a, k) for k, (a, b) in enumerate(ends) if node in (a, b)]
-            into = around[edges[1]] == node
-            found = list(zip(around[edges[0]][into].tolist(), which[into].tolist(), strict=True))
-            assert found == own[::-1][:4]
-            assert times[place].item() == (float(STREAM.t[own[-1][1]]) if own else -torch.inf)
 
 
 def test_refuses_other_features_and_nodes() -> None:

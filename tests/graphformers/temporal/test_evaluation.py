@@ -109,7 +109,7 @@ def test_generated_stream_with_hidden_nodes_end_to_end() -> None:
     many = partial(candidates, events, number=20)
     ranked = evaluate_one_vs_many(bank, events, split.test, many)
     assert len(ranked.ranks) == len(split.test)
-    assert ranked.mrr > 3 / 21  # at random, with scores without ties, it would be 0.17; in ties 1 / 11
+    assert ranked.mrr > 0.4  # of random scores 0.17, of equal ones 1 / 11
     assert evaluate_one_vs_many(bank, events, split.test, many, only=hidden.test).ranks.shape == hidden.test.shape
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from graphformers.temporal import link_quality, rank_quality
+from graphformers.temporal import candidate_ranks, link_quality, rank_quality
 
 SCORES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=30)
 
@@ -41,7 +41,7 @@ def test_ranks_by_counting(rows: list[list[int]], k: int) -> None:
     """-1 stands for a candidate that is missing; the first of a row is the event."""
     table = torch.tensor(rows).float()
     table[:, 0] = table[:, 0].abs()
-    found = rank_quality(table[:, 0], table[:, 1:], missing=table[:, 1:] < 0, hits=(k,))
+    found = rank_quality(candidate_ranks(table[:, 0], table[:, 1:], table[:, 1:] < 0), hits=(k,))
     ranks = []
     for own, *others in table.tolist():
         optimistic = sum(other > own for other in others if other >= 0)
@@ -54,7 +54,7 @@ def test_ranks_by_counting(rows: list[list[int]], k: int) -> None:
 
 def test_missing_candidates_count_less_than_any_score() -> None:
     low = torch.tensor([-1e30])
-    assert rank_quality(low, torch.tensor([[0.0, 1.0]]), missing=torch.tensor([[True, False]])).ranks.tolist() == [2.0]
+    assert candidate_ranks(low, torch.tensor([[0.0, 1.0]]), torch.tensor([[True, False]])).tolist() == [2.0]
 
 
 def test_several_false_events_each() -> None:
@@ -74,4 +74,4 @@ def test_refuses_scores_that_are_no_numbers() -> None:
     with pytest.raises(ValueError, match="not finite"):
         link_quality(torch.tensor([torch.nan]), torch.zeros(1), batch_size=1)
     with pytest.raises(ValueError, match="not finite"):
-        rank_quality(torch.zeros(1), torch.tensor([[torch.inf]]))
+        candidate_ranks(torch.zeros(1), torch.tensor([[torch.inf]]), torch.tensor([[False]]))
