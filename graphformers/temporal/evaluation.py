@@ -79,7 +79,7 @@ def evaluate_one_vs_many(
 
     Args:
         candidates: From a batch to its false destinations [B, C] int64, -1 where an event has fewer than C:
-            ``partial(formerdata.temporal.candidates, events, number=100)``. All batches have the same C.
+            ``partial(formerdata.temporal.candidates, events, number=100)``.
         hits: Each k of hits@k.
         scorer, events, chosen, batch_size, ties, only: As of :func:`evaluate_links`.
 
