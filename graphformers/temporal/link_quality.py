@@ -58,8 +58,9 @@ def link_quality(positive: Tensor, negative: Tensor, *, batch_size: int) -> Link
         raise ValueError(f"negative: {len(negative)} scores, expected a multiple of {len(positive)} events, not 0")
     each = len(negative) // len(positive)
     parts = zip(positive.split(batch_size), negative.split(batch_size * each), strict=True)
-    figures = torch.tensor([_areas(*part) for part in parts], dtype=torch.float64).mean(0).tolist()
-    return LinkQuality(*figures, *_areas(positive, negative), len(positive))
+    ap, auc = torch.tensor([_areas(*part) for part in parts], dtype=torch.float64).mean(0).tolist()
+    pooled_ap, pooled_auc = _areas(positive, negative)
+    return LinkQuality(ap, auc, pooled_ap, pooled_auc, len(positive))
 
 
 def _areas(positive: Tensor, negative: Tensor) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,13 +41,14 @@ def _features(events: EventStream, count: int, rng: np.random.Generator) -> dict
         drawn = rng.normal(size=(count, *events.edge_attr.shape[1:]))
         columns["edge_attr"] = torch.from_numpy(drawn).to(events.edge_attr.dtype)
     if events.y is not None:
-        drawn = rng.integers(-1, 2 + max(0, int(events.y.max())), count)
-        columns["y"] = torch.from_numpy(drawn).to(events.y.dtype)
+        labels = rng.integers(-1, 2 + max(0, int(events.y.max())), count)
+        columns["y"] = torch.from_numpy(labels).to(events.y.dtype)
     return columns
 
 
 def _with_rest(events: EventStream, end: int, **columns: Tensor) -> EventStream:
-    return replace(events, **{name: torch.cat([getattr(events, name)[:end], rest]) for name, rest in columns.items()})
+    changed: dict[str, Any] = {name: torch.cat([getattr(events, name)[:end], rest]) for name, rest in columns.items()}
+    return replace(events, **changed)
 
 
 def _nodes(events: EventStream, count: int, rng: np.random.Generator) -> Tensor:

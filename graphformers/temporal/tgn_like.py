@@ -36,6 +36,9 @@ class TGNLike(NodeStateScorer):
         dropout: Of the attention's weights.
     """
 
+    _kept: tuple[Tensor, Tensor, dict, dict] | None
+    """The memory before an unfinished group."""
+
     def __init__(
         self,
         num_nodes: int,
@@ -106,7 +109,7 @@ class TGNLike(NodeStateScorer):
     def _forget_memory(self) -> None:
         _reset(self.memory)
         self._whole = StreamPosition()
-        self._kept: tuple[Tensor, Tensor, dict, dict] | None = None  # as it was before an unfinished group
+        self._kept = None
 
     def _take_in(self, events: EventStream, start: int, stop: int) -> None:
         which = torch.arange(start, stop, device=events.t.device)
