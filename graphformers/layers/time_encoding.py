@@ -62,6 +62,6 @@ class TimeEncoding(nn.Module):
 def position_encoding(positions: Tensor, channels: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """[n, channels] of whole numbers [n]: sines and cosines (Vaswani et al., 2017, section 3.5)."""
     half = -(-channels // 2)
-    rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10000.0) / half))
+    rates = torch.exp(torch.arange(half, dtype=torch.float64, device=positions.device) * (-math.log(10000.0) / half))
     phase = positions[:, None] * rates
     return torch.cat([phase.sin(), phase.cos()], 1)[:, :channels].to(dtype)
