@@ -106,8 +106,9 @@ class Todyformer(nn.Module):
         self.blank = nn.Parameter(torch.empty(channels)) if not node_dim else None
         self.absent = nn.Parameter(torch.empty(channels))
         # Without blocks nobody looks at events, and their parameters would wait for gradients in vain.
-        told = {"edge_dim": edge_dim, "degrees": degrees, "meetings": meetings}
-        self.events = EventEncoder(time_dim, self.time, **told) if num_layers else None
+        self.events = None
+        if num_layers:
+            self.events = EventEncoder(time_dim, self.time, edge_dim=edge_dim, degrees=degrees, meetings=meetings)
         empty = self.events is None or self.events.empty
         self.blocks = nn.ModuleList(
             TodyformerBlock(
