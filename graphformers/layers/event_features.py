@@ -6,24 +6,45 @@ writes Omega out; it counts degrees and common past. Here it is a linear map of 
     z = phi(t_end - t) + Omega [log(1 + degree of j), log(1 + degree of i), log(1 + meetings)] + X x
 
 for the edge from j to i of an event, with degrees and meetings of j and i in the window before the event.
+
+The time and the counts of an event do not learn. They are columns beside each other, and Omega is multiplied where z is
+read: no layer then has to find a gradient for each edge, unless there are features.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from graphformers.layers.parts import reset
 from graphformers.layers.patches import Patches, runs_of
 from graphformers.layers.time_encoding import TimeEncoding
 
+WHOLE = 16
+"""Columns are filled up to a multiple of it, so that they fill the registers of any processor."""
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """What edges tell: ``z = columns @ matrix.T``.
+
+    Attributes:
+        columns: [E, Z]. matrix: [channels, Z].
+    """
+
+    columns: Tensor
+    matrix: Tensor
+
 
 class EventEncoder(nn.Module):
-    """z [2W, channels] of the edges of patches; None if there is nothing to tell.
+    """z of the 2W edges of patches; None if there is nothing to tell.
 
     Args:
         channels: Of z, even.
-        time: The encoding of time, or None.
+        time: The encoding of time, of as many channels, or None.
         edge_dim: Features of an event, or None.
         degrees: Count the events of both ends so far.
         meetings: Count the events of the same pair so far, either way.
@@ -39,7 +60,7 @@ class EventEncoder(nn.Module):
         meetings: bool = True,
     ) -> None:
         super().__init__()
-        self.time, self.degrees, self.meetings = time, degrees, meetings
+        self.channels, self.time, self.degrees, self.meetings = channels, time, degrees, meetings
         count = 2 * degrees + meetings
         self.structure = nn.Linear(count, channels, bias=False) if count else None
         self.features = nn.Linear(edge_dim, channels, bias=False) if edge_dim else None
@@ -54,20 +75,25 @@ class EventEncoder(nn.Module):
 
     def forward(
         self, patches: Patches, t: Tensor, t_end: float, edge_attr: Tensor | None, dtype: torch.dtype
-    ) -> Tensor | None:
+    ) -> Encodings | None:
         """Of events at times t [W] float64 with features [W, edge_dim], seen from the time ``t_end``."""
-        z: Tensor | None = None
-        if self.time is not None:
-            z = self.time(t_end - t, dtype)
+        columns, matrix = [], []
+        z = None if self.time is None else self.time(t_end - t, dtype)
         if self.features is not None:
             assert edge_attr is not None
             told = self.features(edge_attr.to(dtype))
             z = told if z is None else z + told
-        z = None if z is None else z.index_select(0, patches.event)
+        if z is not None:
+            columns.append(z.index_select(0, patches.event))
+            matrix.append(torch.eye(self.channels, dtype=dtype, device=t.device))
         if self.structure is not None:
-            told = self.structure(self.counts(patches, t, dtype))
-            z = told if z is None else z + told
-        return z
+            columns.append(self.counts(patches, t, dtype))
+            matrix.append(self.structure.weight)
+        if not columns:
+            return None
+        more = -sum(part.shape[1] for part in columns) % WHOLE
+        columns.append(columns[0].new_zeros(len(patches.event), more))
+        return Encodings(torch.cat(columns, 1), F.pad(torch.cat(matrix, 1), (0, more)))
 
     def counts(self, patches: Patches, t: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """[2W, 0 to 3]: logarithms of 1 + the degrees of source and destination, and of 1 + the meetings."""

@@ -5,8 +5,8 @@ For an edge from j to i of an event with encoding z (:mod:`~graphformers.layers.
     k = Wk [h_j | z],    v = Wv [h_j | z],    q_i = Wq h_i
     h_i' = act(h_i + concat over heads of sum over edges into i of softmax(q_i k / sqrt(D)) v)
 
-over all events of i at hand. The matrices of ``[h_j | z]`` are split in two, so that h is multiplied once a node and z
-once an edge. The activation is GELU and matrices have no norm before them: inferred.
+over all events of i at hand. The matrices of ``[h_j | z]`` are split in two, so that h is multiplied once a node, and
+so is z (:func:`~graphformers.ops.event_attention`). GELU as the activation, and no norm before: inferred.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from formerkit.mixers.heads import head_width
+from graphformers.layers.event_features import Encodings
 from graphformers.layers.parts import GlorotLinear, reset
-from graphformers.layers.patches import Patches
-from graphformers.ops import Adjacency, edge_attention, neighbour_sum
+from graphformers.ops import Adjacency, edge_attention, event_attention
 
 
 class TemporalAttention(nn.Module):
-    """Copies of nodes [c, channels] to the same, within each patch.
+    """Nodes [c, channels] to the same.
 
     Args:
         channels: d. heads: H, a divisor of d.
@@ -42,39 +42,25 @@ class TemporalAttention(nn.Module):
     def reset_parameters(self) -> None:
         reset(self.query, self.key, self.value, self.event_key, self.event_value)
 
-    def forward(self, h: Tensor, patches: Patches, z: Tensor | None) -> Tensor:
-        """h [c, channels], z [2W, event_channels] or None."""
-        q, k, v, graph = self.query(h), self.key(h), self.value(h), patches.graph
-        if self.event_key is not None and self.event_value is not None:
-            assert z is not None
-            heard = _to_edges(graph)
-            k, v = (neighbour_sum(x, heard, e(z)) for x, e in ((k, self.event_key), (v, self.event_value)))
-            graph = _from_edges(graph)
-        q, k, v = (x.unflatten(1, (-1, self.width)) for x in (q, k, v))
-        o, _ = edge_attention(q, k, v, graph)
+    def forward(self, h: Tensor, graph: Adjacency, events: Encodings | None) -> Tensor:
+        """h [c, channels], and what the edges of the graph tell, if anything.
+
+        Raises:
+            ValueError: If encodings are missing, or given to a layer that has no use for them.
+        """
+        if (events is None) != (self.event_key is None):
+            raise ValueError(f"events: expected {'none' if self.event_key is None else 'encodings of edges'}, "
+                             "as the layer was made")  # fmt: skip
+        q, k, v = (layer(h).unflatten(1, (-1, self.width)) for layer in (self.query, self.key, self.value))
+        if events is None:
+            o, _ = edge_attention(q, k, v, graph)
+        else:
+            assert self.event_key is not None
+            assert self.event_value is not None
+            to_key, to_value = (
+                (layer.weight @ events.matrix).unflatten(0, (-1, self.width))
+                for layer in (self.event_key, self.event_value)
+            )
+            o, seen = event_attention(q, torch.einsum("nhd,hdz->nhz", q, to_key), k, v, events.columns, graph)
+            o = o + torch.einsum("nhz,hdz->nhd", seen, to_value)
         return F.gelu(h + F.dropout(o.flatten(1), self.dropout, self.training))
-
-
-def _to_edges(graph: Adjacency) -> Adjacency:
-    """From each copy to the edges that leave it: each edge is a node that hears one copy."""
-    edges = graph.edges_in
-    return Adjacency(
-        torch.stack([graph.sources_in, edges]), graph.num_sources, len(edges),
-        edges_in=edges, starts_in=_one_each(edges), sources_in=graph.sources_in,
-        edges_out=graph.edges_out, starts_out=graph.starts_out, destinations_out=graph.edges_out,
-        places_out=graph.edges_out,
-    )  # fmt: skip
-
-
-def _from_edges(graph: Adjacency) -> Adjacency:
-    """From each edge to the copy it leads to."""
-    edges, copies = graph.edges_in, graph.edge_index[1]
-    return Adjacency(
-        torch.stack([edges, copies]), len(edges), graph.num_destinations,
-        edges_in=edges, starts_in=graph.starts_in, sources_in=edges,
-        edges_out=edges, starts_out=_one_each(edges), destinations_out=copies, places_out=edges,
-    )  # fmt: skip
-
-
-def _one_each(edges: Tensor) -> Tensor:
-    return torch.arange(len(edges) + 1, device=edges.device)

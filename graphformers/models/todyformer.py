@@ -22,7 +22,7 @@ from formerdata.temporal import EventStream
 from torch import Tensor, nn
 
 from formerkit.mixers.packing import sequence_of_rows
-from graphformers.layers.event_features import EventEncoder
+from graphformers.layers.event_features import Encodings, EventEncoder
 from graphformers.layers.node_sequence import SequenceEncoder
 from graphformers.layers.node_states import Meetings, NodeStates
 from graphformers.layers.parts import reset
@@ -155,10 +155,10 @@ class Todyformer(nn.Module):
         cut = patchify(src, dst, t, self.patches)
         h = self._inputs(x, cut.nodes)[cut.node]
         if self.events is not None:
-            z = self.events(cut, t, t_end, edge_attr, dtype)
+            told = self.events(cut, t, t_end, edge_attr, dtype)
             age = None if self.time is None else self.time(t_end - cut.t_last, dtype)
             for block in self.blocks:
-                h = block(h, cut, z, age)
+                h = block(h, cut, told, age)
         last = cut.cu_seqlens[1:].long() - 1
         met = None if self.links.pair is None else Meetings.of(src, dst, t, window.num_nodes)
         return NodeStates(self.norm(self._read(h, cut, last)), cut.nodes, cut.t_last[last], window.num_nodes, x, met)
@@ -249,10 +249,10 @@ class TodyformerBlock(nn.Module):
     def reset_parameters(self) -> None:
         reset(*self.local, self.sequence, self.age)
 
-    def forward(self, h: Tensor, cut: Patches, z: Tensor | None, age: Tensor | None) -> Tensor:
-        """h [c, channels], z [2W, event_channels] or None, age [c, age_channels] or None."""
+    def forward(self, h: Tensor, cut: Patches, events: Encodings | None, age: Tensor | None) -> Tensor:
+        """h [c, channels], what the events tell, and age [c, age_channels] or None."""
         for layer in self.local:
-            h = layer(h, cut, z)
+            h = layer(h, cut.graph, events)
         if self.sequence is None:
             return h
         if self.positions:

@@ -43,7 +43,7 @@ def test_all_is_added() -> None:
     t, x = torch.arange(12).double(), torch.randn(12, 3, generator=g)
     cut = patchify(src, dst, t, 2)
 
-    def z(*parts: str) -> torch.Tensor:
+    def z(*parts: str) -> torch.Tensor | None:
         torch.manual_seed(0)
         encoder = EventEncoder(
             6, time if "time" in parts else None, edge_dim=3 if "features" in parts else None,
@@ -52,7 +52,12 @@ def test_all_is_added() -> None:
         for p in encoder.parameters():
             torch.nn.init.constant_(p, 0.3)
         assert encoder.empty == (not parts)
-        return encoder(cut, t, 20.0, x, torch.float32)
+        told = encoder(cut, t, 20.0, x, torch.float32)
+        if told is None:
+            return None
+        assert told.columns.shape[1] % 16 == 0
+        assert told.columns.requires_grad == ("features" in parts)
+        return told.columns @ told.matrix.T
 
     names = ("time", "features", "degrees", "meetings")
     alone = [z(name) for name in names]
