@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from formerkit.mixers import Attention
 from graphformers.layers.parts import reset
+from graphformers.ops.dropout import added_dropout, relu_dropout
 
 
 class SequenceEncoder(nn.Module):
@@ -21,7 +22,7 @@ class SequenceEncoder(nn.Module):
         channels: d. heads: H, a divisor of d.
         causal: A copy sees those of earlier patches and itself alone.
         expansion: Width of the feed-forward, in channels.
-        dropout: Of attention weights, and of what attention and feed-forward add.
+        dropout: Of what attention and feed-forward add, and of the hidden layer.
     """
 
     def __init__(
@@ -29,17 +30,15 @@ class SequenceEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.attention = Attention(channels, heads, causal=causal, bias=False, dropout=dropout)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(channels, expansion * channels), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(expansion * channels, channels), nn.Dropout(dropout),
-        )  # fmt: skip
-        self.dropout = nn.Dropout(dropout)
+        self.attention = Attention(channels, heads, causal=causal, bias=False)
+        self.widen, self.narrow = nn.Linear(channels, expansion * channels), nn.Linear(expansion * channels, channels)
+        self.dropout = dropout
 
     def reset_parameters(self) -> None:
-        reset(self.norm1, self.norm2, self.attention, *self.feed_forward)
+        reset(self.norm1, self.norm2, self.attention, self.widen, self.narrow)
 
     def forward(self, x: Tensor, cu_seqlens: Tensor) -> Tensor:
         """x [c, channels]; the sequences lie one after the other, as ``cu_seqlens`` [n + 1] int32 says."""
-        x = x + self.dropout(self.attention(self.norm1(x), cu_seqlens))
-        return x + self.feed_forward(self.norm2(x))
+        x = added_dropout(x, self.attention(self.norm1(x), cu_seqlens), self.dropout, self.training)
+        hidden = relu_dropout(self.widen(self.norm2(x)), self.dropout, self.training)
+        return added_dropout(x, self.narrow(hidden), self.dropout, self.training)

@@ -19,6 +19,7 @@ from formerkit.mixers.heads import head_width
 from graphformers.layers.event_features import Encodings
 from graphformers.layers.parts import GlorotLinear, reset
 from graphformers.ops import Adjacency, edge_attention, event_attention
+from graphformers.ops.dropout import added_dropout
 
 
 class TemporalAttention(nn.Module):
@@ -63,4 +64,4 @@ class TemporalAttention(nn.Module):
             )
             o, seen = event_attention(q, torch.einsum("nhd,hdz->nhz", q, to_key), k, v, events.columns, graph)
             o = o + torch.einsum("nhz,hdz->nhd", seen, to_value)
-        return F.gelu(h + F.dropout(o.flatten(1), self.dropout, self.training))
+        return F.gelu(added_dropout(h, o.flatten(1), self.dropout, self.training))

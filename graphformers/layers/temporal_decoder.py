@@ -1,6 +1,6 @@
 """Future links from the states of nodes: an MLP of both states and of how long ago both nodes were last seen.
 
-    logit(u, v, t) = w act(A h_u + B h_v + C phi(t - t_u) + D phi(t - t_v) + b) + c
+    logit(u, v, t) = w relu(A h_u + B h_v + C phi(t - t_u) + D phi(t - t_v) + b) + c
 
 which is MLP([h_u | h_v | phi(t - t_u) | phi(t - t_v)]), its first matrix split by its inputs: A and C are multiplied
 once an event that is asked for and B once a node, however many candidates there are. Of a node that was not seen, phi
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from graphformers.layers.node_states import NodeStates
 from graphformers.layers.parts import GlorotLinear, reset
 from graphformers.layers.time_encoding import TimeEncoding
+from graphformers.ops.dropout import relu_dropout
 
 PAIRS_AT_ONCE = 1 << 15
 
@@ -75,7 +76,7 @@ class TemporalLinkDecoder(nn.Module):
                 hidden = hidden + self.dst_time(self._age(states.t_last, to, t[part, None]))
             if self.pair is not None:
                 hidden = hidden + self._meetings(states, src[part, None], dst[part], t[part, None])
-            hidden = F.dropout(F.gelu(hidden), self.dropout, self.training)
+            hidden = relu_dropout(hidden, self.dropout, self.training)
             parts.append(self.out(hidden)[..., 0])
         return torch.cat(parts) if parts else to_hidden.new_zeros(dst.shape)
 

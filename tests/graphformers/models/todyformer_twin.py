@@ -121,9 +121,8 @@ def sequences(model: Todyformer, block, h: Copies, nodes, patches: int, last, t_
     if a.causal:
         scores = scores.masked_fill(torch.ones(patches, patches).triu(1).bool(), -1e30)
     x = x + (scores.softmax(3) @ v).transpose(1, 2).flatten(2) @ a.o_proj.weight.T
-    hidden = F.gelu(F.layer_norm(x, (d,), own.norm2.weight, own.norm2.bias) @ own.feed_forward[0].weight.T
-                    + own.feed_forward[0].bias)  # fmt: skip
-    x = x + hidden @ own.feed_forward[3].weight.T + own.feed_forward[3].bias
+    hidden = own.widen(F.layer_norm(x, (d,), own.norm2.weight, own.norm2.bias)).relu()
+    x = x + hidden @ own.narrow.weight.T + own.narrow.bias
     return {(v, m): x[n, m] for n, v in enumerate(nodes) for m in range(patches) if (v, m) in h}
 
 
@@ -151,4 +150,4 @@ def score(model: Todyformer, events: EventStream, states, u: int, v: int, t: flo
             weights.append(links.pair_time.weight)
             parts.append(phi(model, t - times[-1]) if times else nothing)
     hidden = torch.cat(weights, 1) @ torch.cat(parts) + links.src.bias
-    return links.out.weight[0] @ F.gelu(hidden) + links.out.bias[0]
+    return links.out.weight[0] @ hidden.relu() + links.out.bias[0]
