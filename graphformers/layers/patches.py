@@ -52,19 +52,22 @@ def patchify(src: Tensor, dst: Tensor, t: Tensor, patches: int) -> Patches:
     """Cut a window into patches, one after the other, whose numbers of events differ by at most 1.
 
     Patches of a window that has fewer events than there are patches may be empty; the last one is not, if there is an
-    event at all. An event from a node to itself is two edges from its copy to itself.
+    event at all. An event from a node to itself is two edges from its copy to itself. Patches are cut by numbers of
+    events: where a border falls among events of one time, their order says which patch they are in.
 
     Args:
         src, dst: [W] int64, nodes of the events. t: [W] float64, rising.
         patches: M.
 
     Raises:
-        ValueError: If M is below 1, or the three are not of one length.
+        ValueError: If M is below 1, the three are not of one length, or times fall.
     """
     if patches < 1:
         raise ValueError(f"patches: expected at least 1, got {patches}")
     if not src.shape == dst.shape == t.shape or src.ndim != 1:
         raise ValueError(f"src, dst, t: expected one [W], got {list(src.shape)}, {list(dst.shape)}, {list(t.shape)}")
+    if bool((t[1:] < t[:-1]).any()):
+        raise ValueError("t: expected times that never fall (sort_events sorts)")
     window, device = len(src), src.device
     bounds = torch.arange(patches + 1, device=device) * window // patches
     patch = torch.repeat_interleave(torch.arange(patches, device=device), bounds.diff())

@@ -143,8 +143,8 @@ class Todyformer(nn.Module):
         """The states of the nodes that have events in ``window``, which may be empty, seen from the time ``t_end``.
 
         Raises:
-            ValueError: If ``t_end`` is before the last event, or features the model was made for are missing or of
-                another width.
+            ValueError: If events are not sorted, ``t_end`` is before the last one, or features the model was made for
+                are missing or of another width.
         """
         device, dtype = self.absent.device, self.absent.dtype
         src, dst, t = (x.to(device) for x in (window.src, window.dst, window.t))
@@ -153,7 +153,7 @@ class Todyformer(nn.Module):
         edge_attr = _features("edge_attr", window.edge_attr, self.edge_dim, device)
         x = _features("x", window.x, self.node_dim, device)
         cut = patchify(src, dst, t, self.patches)
-        h = self._inputs(x, cut.nodes)[cut.node]
+        h = self._inputs(x, cut.nodes).index_select(0, cut.node)
         if self.events is not None:
             told = self.events(cut, t, t_end, edge_attr, dtype)
             age = None if self.time is None else self.time(t_end - cut.t_last, dtype)
@@ -208,7 +208,7 @@ class Todyformer(nn.Module):
     def _read(self, h: Tensor, cut: Patches, last: Tensor) -> Tensor:
         """[n, d], one state of each node from its copies [c, d]."""
         if self.readout == "last":
-            return h[last]
+            return h.index_select(0, last)
         count = cut.cu_seqlens.diff()[:, None]
         return h.new_zeros(len(last), h.shape[1]).index_add(0, sequence_of_rows(cut.cu_seqlens), h) / count
 

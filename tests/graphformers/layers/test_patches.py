@@ -82,3 +82,5 @@ def test_impossible_windows_are_refused() -> None:
         patchify(nodes, nodes, t, 0)
     with pytest.raises(ValueError, match=r"expected one \[W\], got \[3\], \[2\], \[3\]"):
         patchify(nodes, nodes[:2], t, 1)
+    with pytest.raises(ValueError, match="t: expected times that never fall"):
+        patchify(nodes, nodes, torch.tensor([0.0, 2.0, 1.0]).double(), 1)
