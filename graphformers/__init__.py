@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode
+from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode, Todyformer
 
 _TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
@@ -15,6 +15,7 @@ __all__ = [
     "MPNNVirtualNode",
     "NeighborLoader",
     "RandomWalkSE",
+    "Todyformer",
     "WeisfeilerLehmanPE",
 ]
 

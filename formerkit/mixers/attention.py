@@ -1,7 +1,8 @@
 """Softmax attention over packed sequences, without a row of padding.
 
 Sequences of one length are attended to together, as a batch of torch's ``scaled_dot_product_attention``: the work is
-that of the real pairs alone, in as many calls as there are different lengths.
+that of the real pairs alone, in as many calls as there are different lengths. Short ones are attended to by a compiled
+form on a CPU (:mod:`formerkit.mixers.short_attention`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.heads import head_width
 from formerkit.mixers.packing import flatten, lengths_of, pack, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
+from formerkit.mixers.short_attention import short_attention
+
+MOST_SEEN = 24
+"""Rows that a row sees on average up to which sequences are short."""
 
 
 def attention(
@@ -53,6 +59,9 @@ def attention(
     packed = flatten("attention", cu_seqlens, q=q, k=k, v=v)
     q_, k_, v_ = packed.rows
     _check(q_, k_, v_, bias, slopes, packed.cu_seqlens)
+    if bias is None and slopes is None and not dropout and _short(q_, k_, packed.cu_seqlens):
+        scale = q_.shape[2] ** -0.5 if scale is None else scale
+        return packed.restore(short_attention(q_, k_, v_, packed.cu_seqlens, causal, scale))
     groups, outputs = list(groups_of_length(packed.cu_seqlens)), []
     for group in groups:
         queries, keys, values = (_heads(x, group.rows, q_.shape[1]) for x in (q_, k_, v_))
@@ -94,6 +103,13 @@ def attention_reference(
         used += n * n
         outputs.append(torch.stack(heads, dim=1))
     return torch.cat(outputs) if outputs else v.reshape(0, q.shape[1], v.shape[2])
+
+
+def _short(q: Tensor, k: Tensor, cu_seqlens: Tensor) -> bool:
+    """Whether the compiled form, for which a row must not see too many others, is the faster one."""
+    if q.shape[1] != k.shape[1] or not use_kernels(q):
+        return False
+    return int(lengths_of(cu_seqlens).square().sum()) <= MOST_SEEN * len(q)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from graphformers.models.gps import GPS
 from graphformers.models.graph_transformer import GraphTransformer
 from graphformers.models.large_gt import LargeGT
 from graphformers.models.mpnn_vn import MPNNVirtualNode
+from graphformers.models.todyformer import Todyformer
 
 MODELS = (GraphTransformer, MPNNVirtualNode, GPS, LargeGT)
 
-__all__ = ["GPS", "MODELS", "GraphTransformer", "LargeGT", "MPNNVirtualNode"]
+__all__ = ["GPS", "MODELS", "GraphTransformer", "LargeGT", "MPNNVirtualNode", "Todyformer"]

@@ -35,6 +35,13 @@ def residual_dropout(x: Tensor, y: Tensor, p: float, training: bool) -> Tensor:
     return F.dropout(x + F.dropout(y, p, training), p, training)
 
 
+def added_dropout(x: Tensor, y: Tensor, p: float, training: bool) -> Tensor:
+    """x + dropout(y), of one shape and dtype."""
+    if training and _compiled(x, p) and x.dtype == y.dtype:
+        return _AddedDropout.apply(x, y, p)
+    return x + F.dropout(y, p, training)
+
+
 def _compiled(x: Tensor, p: float) -> bool:
     return 0 < p < 1 and x.dtype in (torch.float32, torch.float64) and use_kernels(x)
 
@@ -93,3 +100,27 @@ class _ResidualDropout(torch.autograd.Function):
             min_rows=MIN_ROWS,
         )  # fmt: skip
         return gx, gy, None
+
+
+class _AddedDropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, p: float) -> Tensor:
+        from graphformers.ops import dropout_kernels as kernels
+
+        x, y = x.detach().contiguous(), y.detach().contiguous()
+        out, ctx.seeds, ctx.p = torch.empty_like(x), _seeds(2).numpy().astype(np.uint32), p
+        flat = arrays(x.flatten(), y.flatten(), out.view(-1))
+        run_ranges(kernels.added, x.numel(), flat[0], flat[1], ctx.seeds, *_chance(p, x), flat[2], min_rows=MIN_ROWS)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gout: Tensor) -> tuple[Tensor, Tensor, None]:
+        from graphformers.ops import dropout_kernels as kernels
+
+        flat, gy = gout.contiguous().flatten(), torch.empty_like(gout, memory_format=torch.contiguous_format)
+        run_ranges(
+            kernels.added_gradient, gout.numel(), flat.numpy(), ctx.seeds, *_chance(ctx.p, gout), gy.view(-1).numpy(),
+            min_rows=MIN_ROWS,
+        )  # fmt: skip
+        return gout, gy, None

@@ -60,3 +60,22 @@ def residual_gradients(begin, end, gout, seeds, limit, scale, gx, gy):
         g = gout[i] * keep_sum
         gx[i] = g
         gy[i] = g * keep
+
+
+@numba.njit(cache=True, nogil=True)
+def added(begin, end, x, y, seeds, limit, scale, out):
+    """Places of ``out`` [n] = x + dropout(y); seeds [2] uint32."""
+    first, second, nil, start = seeds[0], seeds[1], x.dtype.type(0), np.uint32(begin)
+    x, y, out = x[begin:end], y[begin:end], out[begin:end]
+    for i in range(len(x)):
+        keep = scale if _bits(start + np.uint32(i), first, second) >= limit else nil
+        out[i] = x[i] + y[i] * keep
+
+
+@numba.njit(cache=True, nogil=True)
+def added_gradient(begin, end, gout, seeds, limit, scale, gy):
+    """Places of the gradient of y [n]."""
+    first, second, nil, start = seeds[0], seeds[1], gout.dtype.type(0), np.uint32(begin)
+    gout, gy = gout[begin:end], gy[begin:end]
+    for i in range(len(gout)):
+        gy[i] = gout[i] * (scale if _bits(start + np.uint32(i), first, second) >= limit else nil)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -62,6 +64,34 @@ def test_attention_equals_all_pairs(seed, lengths, dtype, causal, alibi, bias) -
     if bias:
         case["bias"] = draw.normal(bias, sum(n * n for n in lengths))
     assert_same(values(attention, case), values(attention_reference, in_float64(case)), BOUND[dtype])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=SEEDS, lengths=LENGTHS, dtype=DTYPES, causal=st.booleans(), width=st.sampled_from([1, 8, 17]),
+    columns=st.sampled_from([1, 8, 17]), scale=st.sampled_from([None, 0.3]),
+)  # fmt: skip
+def test_short_sequences_equal_all_pairs(seed, lengths, dtype, causal, width, columns, scale) -> None:
+    draw, total = Draw(seed, dtype), sum(lengths)
+    case = {
+        "q": draw.normal(total, 3, width), "k": draw.normal(total, 3, width), "v": draw.normal(total, 3, columns),
+        "cu_seqlens": offsets(lengths), "causal": causal, "scale": scale,
+    }  # fmt: skip
+    assert_same(values(attention, case), values(attention_reference, in_float64(case)), BOUND[dtype])
+
+
+def test_both_forms_agree_and_threads_change_nothing(monkeypatch) -> None:
+    lengths = torch.randint(0, 12, (300,), generator=torch.Generator().manual_seed(0)).tolist()
+    case, before, found = qkv(Draw(0, torch.float32), lengths, 4), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(values(attention, case))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    monkeypatch.setattr(sys.modules["formerkit.mixers.attention"], "MOST_SEEN", 0)
+    assert_same(values(attention, case), found[0], 1e-5)
 
 
 @settings(max_examples=100, deadline=None)

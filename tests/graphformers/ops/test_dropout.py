@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphformers.ops.dropout import relu_dropout, residual_dropout
+from graphformers.ops.dropout import added_dropout, relu_dropout, residual_dropout
 
 N = 100_000
 
@@ -49,19 +51,35 @@ def test_relu_dropout_and_its_gradient(dtype: torch.dtype) -> None:
     torch.testing.assert_close(gradient, w * (x > 0) * kept / (1 - p))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_added_dropout_and_its_gradients(dtype: torch.dtype) -> None:
+    p, g = 0.3, torch.Generator().manual_seed(0)
+    x, y, w = (torch.randn(N, generator=g, dtype=dtype).requires_grad_() for _ in range(3))
+    torch.manual_seed(3)
+    kept = added_dropout(torch.zeros(N), torch.ones(N), p, True) > 0
+    torch.manual_seed(3)
+    out = added_dropout(x.view(100, -1), y.view(100, -1), p, True)
+    assert out.shape == (100, N // 100)
+    torch.testing.assert_close(out.flatten(), x + y * kept / (1 - p))
+    gx, gy = torch.autograd.grad((out.flatten() * w).sum(), (x, y))
+    assert torch.equal(gx, w)
+    torch.testing.assert_close(gy, w * kept / (1 - p))
+
+
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.5, 0.9])
 def test_chances_and_no_pattern(p: float) -> None:
     outer, both = residual_masks(0, p)
     again, _ = residual_masks(1, p)
     torch.manual_seed(2)
     masks = [outer, again, relu_dropout(torch.ones(N), p, True) > 0]
+    masks.append(added_dropout(torch.zeros(N), torch.ones(N), p, True) > 0)
     signs = [(mask.double() - (1 - p)) / (p * (1 - p)) ** 0.5 for mask in masks]
     sigma = N**-0.5
     for sign in signs:
         assert abs(float(sign.mean())) < 4.5 * sigma
         for lag in (1, 2, 8, 16, 100, 256, 1024):
             assert abs(float((sign[lag:] * sign[:-lag]).mean())) < 4.5 * sigma
-    for one, other in ((0, 1), (0, 2), (1, 2)):
+    for one, other in combinations(range(4), 2):
         assert abs(float((signs[one] * signs[other]).mean())) < 4.5 * sigma
     assert float(both.double().mean()) == pytest.approx((1 - p) ** 2, abs=4.5 * sigma)
 
@@ -83,6 +101,7 @@ def test_where_nothing_is_drawn(p: float, monkeypatch: pytest.MonkeyPatch) -> No
     x, y = torch.randn(2, 50)
     assert torch.equal(relu_dropout(x, p, False), x.relu())
     assert torch.equal(residual_dropout(x, y, p, False), x + y)
+    assert torch.equal(added_dropout(x, y, p, False), x + y)
     if p in (0.0, 1.0):
         assert torch.equal(relu_dropout(x, p, True), x.relu() * (1 - p))
     monkeypatch.setenv("FORMERKIT_KERNELS", "0")

@@ -1,0 +1,83 @@
+"""What a model of a dynamic graph knows of the nodes at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NodeStates:
+    """States of the n nodes that had an event in a window.
+
+    Attributes:
+        h: [n, d].
+        nodes: [n] int64, rising.
+        t_last: [n] float64, the time of the last event of each.
+        num_nodes: Of the graph.
+        x: [num_nodes, F], features of all nodes, or None.
+        meetings: Pairs that had an event in the window, or None if nobody will ask.
+    """
+
+    h: Tensor
+    nodes: Tensor
+    t_last: Tensor
+    num_nodes: int
+    x: Tensor | None = None
+    meetings: Meetings | None = None
+
+    def find(self, name: str, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [...] int64 of nodes ``ids`` [...], n for those without a state; and whether they have one.
+
+        Raises:
+            ValueError: On ids that are no nodes; ``name`` says whose they are.
+        """
+        if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self.num_nodes):
+            raise ValueError(f"{name}: expected nodes from 0 to {self.num_nodes - 1}, got {int(ids.min())} to "
+                             f"{int(ids.max())}")  # fmt: skip
+        return find_sorted(self.nodes, ids)
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """The p pairs of nodes that had events in a window, either way.
+
+    Attributes:
+        keys: [p] int64, rising: smaller node times the number of nodes, plus the larger.
+        counts: [p] int64, events of each. t_last: [p] float64, time of the last.
+        num_nodes: Of the graph.
+    """
+
+    keys: Tensor
+    counts: Tensor
+    t_last: Tensor
+    num_nodes: int
+
+    @classmethod
+    def of(cls, src: Tensor, dst: Tensor, t: Tensor, num_nodes: int) -> Meetings:
+        """Of events src, dst [W] int64 at times t [W] float64, rising."""
+        from graphformers.layers.patches import runs_of
+
+        keys, order = torch.sort(_pair_keys(src, dst, num_nodes), stable=True)
+        _, starts = runs_of(keys)
+        return cls(keys[starts[:-1]], starts.diff(), t[order[starts[1:] - 1]], num_nodes)
+
+    def find(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [...] of pairs of nodes a, b [...], p for those that did not meet; and whether they did."""
+        return find_sorted(self.keys, _pair_keys(a, b, self.num_nodes))
+
+
+def _pair_keys(a: Tensor, b: Tensor, num_nodes: int) -> Tensor:
+    return torch.minimum(a, b) * num_nodes + torch.maximum(a, b)
+
+
+def find_sorted(values: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each of ``wanted`` [...] is in the distinct, sorted ``values`` [n] (n if nowhere), and whether it is."""
+    count = len(values)
+    if count == 0:
+        return torch.zeros_like(wanted), torch.zeros_like(wanted, dtype=torch.bool)
+    place = torch.searchsorted(values, wanted).clamp(max=count - 1)
+    known = values[place] == wanted
+    return torch.where(known, place, count), known
