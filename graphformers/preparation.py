@@ -12,9 +12,9 @@ from formerkit.io import ConfigError
 from graphformers.encodings import EncodingSettings, features_with_context, with_encodings
 from graphformers.samplers import KeptTokens, TokenTable
 from graphformers.stored_preparation import task_of_store
-from graphformers.tasks import GraphTask, LinkTask, StoredTask, Task, TokenSettings, TokenTask
+from graphformers.tasks import FutureLinkTask, GraphTask, LinkTask, StoredTask, Task, TokenSettings, TokenTask
 
-Found = GraphTask | LinkTask | StoredTask
+Found = GraphTask | LinkTask | StoredTask | FutureLinkTask
 """What sources have."""
 
 
@@ -32,6 +32,8 @@ def prepared(
     Raises:
         ConfigError: If the model cannot learn this task.
     """
+    if isinstance(task, FutureLinkTask):
+        return task
     if tokens is None:
         if isinstance(task, StoredTask):
             raise ConfigError("model.name: expected one that sees tokens (LargeGT), for the graph stays on disk")
@@ -41,6 +43,19 @@ def prepared(
     if not isinstance(task, GraphTask) or not task.transductive:
         raise ConfigError("data.name: expected classes of the nodes of one graph, for a model that sees tokens")
     return _in_memory(task, encoding, tokens, cache_dir).checked()
+
+
+def matching(task: Found, model: str) -> Found:
+    """The task itself, if that model learns tasks of its kind: streams of events are Todyformer's, graphs the others'.
+
+    Raises:
+        ConfigError: If not.
+    """
+    of_events = isinstance(task, FutureLinkTask)
+    if of_events != (model == "Todyformer"):
+        wanted = "Todyformer, for a stream of events" if of_events else "another one than Todyformer, for graphs"
+        raise ConfigError(f"model.name: expected {wanted}, got {model!r}")
+    return task
 
 
 def _in_memory(

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from graphformers.tasks import Task, TokenSettings
 
 FROM_DATA = frozenset(
-    ("in_channels", "node_types", "edge_channels", "edge_types", "out_channels", "readout", "pe_channels", "pe_signs")
-)
+    (
+        "in_channels", "node_types", "edge_channels", "edge_types", "out_channels", "readout", "pe_channels",
+        "pe_signs", "edge_dim", "node_dim",
+    )
+)  # fmt: skip
 """Arguments of models that are read off the data and its encodings."""
 
 

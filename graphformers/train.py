@@ -40,13 +40,13 @@ def train(config: Namespace) -> dict[str, Any] | None:
     from formerkit.training.fabric import make_fabric
     from formerkit.training.resume import plain
     from graphformers.fitting import fit_task
-    from graphformers.preparation import prepared
+    from graphformers.preparation import matching, prepared
     from graphformers.settings import instantiate, make_model
 
     source, encoding, tokens, settings, arguments = instantiate(config)
     fabric = make_fabric(settings)
     with fabric.rank_zero_first():  # the others find what was generated and cached
-        task = prepared(source.task().checked(), encoding, tokens, config.cache_dir)
+        task = prepared(matching(source.task(), config.model.name).checked(), encoding, tokens, config.cache_dir)
     return fit_task(
         fabric, replace(task, learnt_from=tuple(config.learn_from)),
         lambda task: make_model(config.model.name, arguments, task, encoding), settings, config.output,

@@ -6,6 +6,6 @@ from graphformers.models.large_gt import LargeGT
 from graphformers.models.mpnn_vn import MPNNVirtualNode
 from graphformers.models.todyformer import Todyformer
 
-MODELS = (GraphTransformer, MPNNVirtualNode, GPS, LargeGT)
+MODELS = (GraphTransformer, MPNNVirtualNode, GPS, LargeGT, Todyformer)
 
 __all__ = ["GPS", "MODELS", "GraphTransformer", "LargeGT", "MPNNVirtualNode", "Todyformer"]

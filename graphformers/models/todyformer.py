@@ -30,6 +30,7 @@ from graphformers.layers.patches import Patches, patchify
 from graphformers.layers.temporal_attention import TemporalAttention
 from graphformers.layers.temporal_decoder import TemporalLinkDecoder
 from graphformers.layers.time_encoding import TimeEncoding, position_encoding
+from graphformers.temporal.link_loss import link_loss
 
 
 class Todyformer(nn.Module):
@@ -197,6 +198,13 @@ class Todyformer(nn.Module):
         """
         window = events[max(0, end - self.window) : end]
         return self.score(self.encode(window, float(window.t[-1]) if len(window) else 0.0), src, dst, t)
+
+    def loss(self, events: EventStream, end: int, src: Tensor, dst: Tensor, negatives: Tensor, t: Tensor) -> Tensor:
+        """:class:`~graphformers.temporal.TrainableLinkScorer`: binary cross entropy of events and false ones."""
+        return link_loss(self.scores(events, end, src, torch.cat([dst[:, None], negatives], 1), t))
+
+    def reset_state(self) -> None:
+        """Nothing: all is in the window."""
 
     def _inputs(self, x: Tensor | None, nodes: Tensor) -> Tensor:
         """[n, d], of nodes [n]."""

@@ -7,11 +7,13 @@ from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster
 from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredFiles, StoredOGB
+from graphformers.sources.streams import JODIE, DyGLib, EventList, InteractionStream, TGBLinks
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
     OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
     StoredCommunities, StoredOGB, SnapPatents, StoredFiles,
+    InteractionStream, EventList, DyGLib, JODIE, TGBLinks,
 )  # fmt: skip
 
 
@@ -28,14 +30,18 @@ class Source(Protocol):
 
 __all__ = [
     "CSL",
+    "JODIE",
     "OGB",
     "SOURCES",
     "TU",
     "CommunityLinks",
     "Cycles",
+    "DyGLib",
+    "EventList",
     "Facebook100",
     "GNNBenchmark",
     "Heterophilous",
+    "InteractionStream",
     "Molecules",
     "Planetoid",
     "SBMCluster",
@@ -45,5 +51,6 @@ __all__ = [
     "StoredCommunities",
     "StoredFiles",
     "StoredOGB",
+    "TGBLinks",
     "ZincLogP",
 ]

@@ -1,5 +1,7 @@
 """What is to be predicted, from which part of the data, and how it is scored."""
 
+from graphformers.tasks.future_link_settings import FutureLinkSettings
+from graphformers.tasks.future_link_task import EventBatch, FutureLinkTask
 from graphformers.tasks.graph_task import GraphTask, Objective
 from graphformers.tasks.link_settings import LinkSettings
 from graphformers.tasks.link_task import LinkTask
@@ -10,6 +12,9 @@ from graphformers.tasks.token_settings import TokenSettings
 from graphformers.tasks.token_task import TokenTask
 
 __all__ = [
+    "EventBatch",
+    "FutureLinkSettings",
+    "FutureLinkTask",
     "GraphTask",
     "LinkSettings",
     "LinkTask",

@@ -1,7 +1,7 @@
 """Dynamic graphs: what comes next in a stream of events."""
 
 from graphformers.temporal.edgebank import EdgeBank
-from graphformers.temporal.evaluation import evaluate_links, evaluate_one_vs_many
+from graphformers.temporal.evaluation import evaluate_links, evaluate_one_vs_many, scored_links
 from graphformers.temporal.graph_mixer_like import GraphMixerLike
 from graphformers.temporal.link_quality import LinkQuality, RankQuality, candidate_ranks, link_quality, rank_quality
 from graphformers.temporal.link_scorer import LinkScorer
@@ -21,4 +21,5 @@ __all__ = [
     "evaluate_one_vs_many",
     "link_quality",
     "rank_quality",
+    "scored_links",
 ]

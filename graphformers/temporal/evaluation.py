@@ -44,6 +44,21 @@ def evaluate_links(
         ValueError: On a run that is not there or empty, negatives of another shape, no event that counts, or scores of
             another shape or not finite.
     """
+    positive, negative = scored_links(scorer, events, chosen, negatives, batch_size=batch_size, ties=ties, only=only)
+    return link_quality(positive, negative, batch_size=batch_size)
+
+
+def scored_links(
+    scorer: LinkScorer,
+    events: EventStream,
+    chosen: range,
+    negatives: Callable[[range, int], tuple[Tensor, Tensor]],
+    *,
+    batch_size: int = 200,
+    ties: Ties = "time",
+    only: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Scores of events [n] and of their false ones [n], on the CPU; arguments as of :func:`evaluate_links`."""
     positive, negative = [], []
     with evaluating(scorer):
         for number, batch, rows in _batches(events, chosen, batch_size, only):
@@ -58,7 +73,7 @@ def evaluate_links(
             found = _ask(scorer, events, end, src, dst[:, None], events.t[rows].repeat(2))[:, 0]
             positive.append(found[: len(rows)])
             negative.append(found[len(rows) :])
-    return link_quality(torch.cat(positive), torch.cat(negative), batch_size=batch_size)
+    return torch.cat(positive), torch.cat(negative)
 
 
 def evaluate_one_vs_many(

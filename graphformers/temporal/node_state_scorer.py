@@ -9,6 +9,7 @@ from formerdata.temporal import EventStream
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphformers.temporal.link_loss import link_loss
 from graphformers.temporal.recent_events import RecentEvents
 
 
@@ -88,7 +89,7 @@ class NodeStateScorer(nn.Module, ABC):
     def loss(self, events: EventStream, end: int, src: Tensor, dst: Tensor, negatives: Tensor, t: Tensor) -> Tensor:
         """Binary cross entropy, the mean over events plus the mean over negatives; see ``TrainableLinkScorer``."""
         logits = self.logits(events, end, src, torch.cat([dst[:, None], negatives], 1), t)
-        return F.softplus(-logits[:, 0]).mean() + F.softplus(logits[:, 1:]).mean()
+        return link_loss(logits)
 
     def ages(self, events: EventStream, end: int, which: Tensor) -> Tensor:
         """[e] float32, times from events [e] to the last known one, in ``time_unit``."""
