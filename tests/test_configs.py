@@ -57,8 +57,11 @@ def graph_model(path: Path, **data: Any) -> nn.Module:
     source, encoding, _, settings, arguments = graph_settings.instantiate(config)
     assert type(source).__name__ == config.data.name
     assert settings.make_schedule(100, 10).rate(0) > 0
-    tokens = config.model.name == "LargeGT"
-    given = {"in_channels": 100, "out_channels": 1} if tokens else {"out_channels": 1, "readout": "graph", **data}
+    of_their_own = {
+        "LargeGT": {"in_channels": 100, "out_channels": 1},
+        "Todyformer": {"edge_dim": 172, "node_dim": None},
+    }
+    given = of_their_own.get(config.model.name, {"out_channels": 1, "readout": "graph", **data})
     task = SimpleNamespace(model_arguments=given)
     return graph_settings.make_model(config.model.name, arguments, task, encoding)
 

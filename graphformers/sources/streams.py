@@ -69,23 +69,23 @@ class EventList:
 
 @dataclass(frozen=True)
 class DyGLib:
-    """Events as DyGLib keeps them: ``ml_NAME.csv``, ``ml_NAME.npy``, ``ml_NAME_node.npy`` (Wikipedia, Reddit, Enron, UCI).
+    """Events as DyGLib keeps them (Wikipedia, Reddit, Enron, UCI): ``ml_NAME.csv``, ``.npy`` and ``_node.npy``.
 
     Attributes:
         folder: Where they are.
-        name: Of the data set.
+        dataset: NAME.
         unsorted: Refuse events that are not in the order of time, or sort them.
         links: How they are predicted.
     """
 
     folder: str
-    name: str
+    dataset: str
     unsorted: Unsorted = "refuse"
     links: FutureLinkSettings = field(default_factory=FutureLinkSettings)
 
     def task(self) -> FutureLinkTask:
-        events = read_dyglib(self.folder, self.name, unsorted=self.unsorted)
-        return _task(events, f"{self.name} ({self.folder})", self.links)
+        events = read_dyglib(self.folder, self.dataset, unsorted=self.unsorted)
+        return _task(events, f"{self.dataset} ({self.folder})", self.links)
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,18 @@ class TGBLinks:
     """Events of the Temporal Graph Benchmark, in its own parts; needs py-tgb (extra tgb), which downloads them.
 
     Attributes:
-        name: For example ``tgbl-wiki``.
+        dataset: For example ``tgbl-wiki``.
         root: Folder of the downloads.
         links: How they are predicted; its shares are not looked at.
     """
 
-    name: str
+    dataset: str
     root: str = "data/tgb"
     links: FutureLinkSettings = field(default_factory=FutureLinkSettings)
 
     def task(self) -> FutureLinkTask:
-        events, split = from_tgb(open_tgb(self.name, self.root))
-        return FutureLinkTask(events, split, f"{self.name} ({self.root})", self.links)
+        events, split = from_tgb(open_tgb(self.dataset, self.root))
+        return FutureLinkTask(events, split, f"{self.dataset} ({self.root})", self.links)
 
 
 def _task(events: EventStream, source: str, links: FutureLinkSettings) -> FutureLinkTask:

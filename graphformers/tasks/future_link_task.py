@@ -61,17 +61,19 @@ class FutureLinkTask:
     settings: FutureLinkSettings = field(default_factory=FutureLinkSettings)
     learnt_from: tuple[Part, ...] = ("train",)
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError if events of other parts are to be learnt from: in their turn they are seen as the past."""
+        if self.learnt_from != ("train",):
+            raise ConfigError(f"learn_from: expected [train] for future links, got {list(self.learnt_from)}")
+
     def checked(self) -> FutureLinkTask:
         """Itself, if stream and split are as they should be.
 
         Raises:
             DataError: Which names the field at fault.
-            ConfigError: If events of other parts are to be learnt from: they are seen as the past, in their turn.
         """
         self.events.checked()
         self.split.checked(self.source)
-        if self.learnt_from != ("train",):
-            raise ConfigError(f"learn_from: expected [train] for future links, got {list(self.learnt_from)}")
         return self
 
     @property
