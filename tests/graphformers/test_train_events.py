@@ -72,7 +72,7 @@ def test_models_and_data_of_different_kinds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model\.name: expected Todyformer, for a stream of events"):
         run(words_of(settings, tmp_path))
     settings = {name: value for name, value in SMALL.items() if not name.startswith("data")}
-    settings |= {"data.name": "CSL", "data.copies": 5}
+    settings |= {"data.name": "CSL"}
     with pytest.raises(ConfigError, match=r"expected another one than Todyformer, for graphs"):
         run(words_of(settings, tmp_path))
 
