@@ -39,3 +39,8 @@ def unit_rows(x: Tensor) -> Tensor:
 def pad_columns(x: Tensor, columns: int) -> Tensor:
     """``x`` with zeros behind its last axis until that has ``columns`` entries."""
     return F.pad(x, (0, columns - x.shape[-1])) if columns > x.shape[-1] else x
+
+
+def whole_registers(x: Tensor) -> Tensor:
+    """``x`` with zeros behind its last axis until that fills whole registers; contiguous."""
+    return pad_columns(x, x.shape[-1] + -x.shape[-1] % lanes(x.dtype)).contiguous()

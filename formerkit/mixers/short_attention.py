@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.layout import compute_dtype, whole_registers
 from formerkit.mixers.packing import lengths_of, starts_of
 from formerkit.parallel import arrays, run_ranges
 
@@ -26,15 +25,8 @@ def short_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, causal:
         causal: No pair (i, j) with j > i.
     """
     wide = compute_dtype(v.dtype)
-    o = _ShortAttention.apply(*(_whole_registers(x.to(wide)) for x in (q, k, v)), cu_seqlens, causal, scale)
+    o = _ShortAttention.apply(*(whole_registers(x.to(wide)) for x in (q, k, v)), cu_seqlens, causal, scale)
     return o[..., : v.shape[2]].to(v.dtype)
-
-
-def _whole_registers(x: Tensor) -> Tensor:
-    from formerkit.kernels.simd import REGISTER_BITS  # brings numba, which imports should not
-
-    more = -x.shape[2] % (REGISTER_BITS // 8 // x.element_size())
-    return F.pad(x, (0, more)) if more else x.contiguous()
 
 
 class _ShortAttention(torch.autograd.Function):

@@ -17,10 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from formerkit.mixers.backends import use_kernels
-from formerkit.mixers.layout import compute_dtype
+from formerkit.mixers.layout import compute_dtype, whole_registers
 from formerkit.parallel import arrays, run_ranges
 from graphformers.ops.adjacency import Adjacency
 from graphformers.ops.checks import check_inputs
@@ -77,15 +76,8 @@ def event_attention_reference(
 def _compiled(
     q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, scale: float
 ) -> tuple[Tensor, Tensor]:
-    o, seen = _EventAttention.apply(*(_whole_registers(x) for x in (q, qz, k, v, z)), graph, scale)
+    o, seen = _EventAttention.apply(*(whole_registers(x) for x in (q, qz, k, v, z)), graph, scale)
     return o[..., : v.shape[2]], seen[..., : z.shape[1]]
-
-
-def _whole_registers(x: Tensor) -> Tensor:
-    from formerkit.kernels.simd import REGISTER_BITS  # brings numba, which imports should not
-
-    more = -x.shape[-1] % (REGISTER_BITS // 8 // x.element_size())
-    return F.pad(x, (0, more)) if more else x.contiguous()
 
 
 class _EventAttention(torch.autograd.Function):
