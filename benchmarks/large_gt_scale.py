@@ -20,7 +20,7 @@ from typing import Any
 
 from formerdata.store import Communities, community_store
 
-from benchmarks.timing import machine
+from benchmarks.timing import machine, process_bytes
 from formerkit.training.fabric import make_fabric
 from graphformers.encodings import EncodingSettings
 from graphformers.fitting import fit_task
@@ -54,16 +54,10 @@ def train(folder: Path, graph: Communities, steps: int) -> None:
     )  # fmt: skip
 
 
-def _peak() -> float:
-    """GB that this process held at most, mapped files included."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM"))
-
-
 def _measured(stage: Callable[..., None], arguments: tuple[Any, ...], sender: Any) -> None:
     begin = time.perf_counter()
     stage(*arguments)
-    sender.send((time.perf_counter() - begin, _peak()))
+    sender.send((time.perf_counter() - begin, process_bytes("VmHWM") / 1e9))
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.timing import both_ways, forward, machine, medians, print_table
+from benchmarks.timing import both_ways, forward, machine, medians, print_table, process_bytes
 from formerkit.memory import keep_freed_memory
 from formerkit.mixers import gated_linear_attention, mlstm, retention, selective_scan, ssd, ttt_linear, wkv6
 from formerkit.mixers.retention import retention_decays
@@ -106,19 +106,13 @@ def with_mutation(call: Callable[[], object]) -> Callable[[], object]:
 
 def peak_megabytes(call: Callable[[], object]) -> float | None:
     """Most memory in use during a call beyond that before it, or None where Linux does not tell."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-    def value(field: str) -> float:
-        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
-        return int(line.split()[1]) / 1024
-
     try:
         # What was freed but kept for later would hide what is taken.
         ctypes.CDLL(None).malloc_trim(0)
-        reset.write_text("5")
-        before = value("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        before = process_bytes("VmRSS")
         call()
-        return value("VmHWM") - before
+        return (process_bytes("VmHWM") - before) / 2**20
     except (OSError, AttributeError):
         return None
 

@@ -9,6 +9,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -60,3 +61,13 @@ def print_table(title: str, rows: Mapping[str, float], yardstick: str) -> None:
     width = max(map(len, rows))
     for name, seconds in rows.items():
         print(f"  {name:<{width}}  {1e3 * seconds:9.2f} ms  {seconds / rows[yardstick]:6.2f} x")
+
+
+def process_bytes(field: str) -> int:
+    """What Linux says of this process' memory: ``VmRSS`` is resident now, ``VmHWM`` was at most, mapped files included.
+
+    Raises:
+        OSError: Where there is no such file to read.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

@@ -10,7 +10,7 @@ from formerdata.graphs.csr import csr_graph
 
 from formerkit.io import ConfigError
 from graphformers.encodings import EncodingSettings, features_with_context, with_encodings
-from graphformers.samplers import KeptTokens, TokenTable
+from graphformers.samplers import KeptTokens
 from graphformers.stored_preparation import task_of_store
 from graphformers.tasks import FutureLinkTask, GraphTask, LinkTask, StoredTask, Task, TokenSettings, TokenTask
 
@@ -67,7 +67,7 @@ def _in_memory(
     graph = csr_graph(graphs.edge_index, graphs.num_nodes)
     table = features_with_context(graph, graphs.x, tokens.hops, norm=tokens.norm)
     pe = with_encodings(graphs, encoding, cache_dir).pe
-    sampler = TokenTable(graph, tokens.size, tokens.two_hop, tokens.replace, tokens.isolated)
+    sampler = tokens.sampler(graph)
     drawn = KeptTokens(sampler, np.arange(graph.num_nodes), sampler.rows()) if tokens.keep else sampler
     return TokenTask(
         table, drawn, graphs.y, task.splits, task.loss, task.metric, task.outputs, task.source,

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,13 @@ def task_of_store(task: StoredTask, encoding: EncodingSettings, tokens: TokenSet
     store, room = task.store, tokens.memory - NUMBERS_OF_A_NODE * task.store.num_nodes
     context = _context(store, tokens, room)
     places = _places(store, encoding, room)
-    sampler = TokenTable(store.graph, tokens.size, tokens.two_hop, tokens.replace, tokens.isolated)
+    # It goes through the graph when it is made: not before it is known that there is room for the rest.
+    sampler = cache(lambda: tokens.sampler(store.graph))
     nodes = torch.cat([task.splits.train, task.splits.valid, task.splits.test]).unique().numpy()
-    kept = _tokens(store, sampler, nodes) if tokens.keep else None
+    kept = _tokens(store, tokens, sampler, nodes) if tokens.keep else None
     _check(store, [plan for plan in (context, places, kept) if plan], tokens)
     return TokenTask(
-        context.made(store), KeptTokens(sampler, nodes, kept.made(store)) if kept else sampler, task.y, task.splits,
+        context.made(store), KeptTokens(sampler(), nodes, kept.made(store)) if kept else sampler(), task.y, task.splits,
         task.loss, task.metric, task.outputs, task.source, places.made(store) if places else None, tokens.resample,
     )  # fmt: skip
 
@@ -120,13 +122,13 @@ def _places(store: GraphStore, encoding: EncodingSettings, room: int) -> Planned
     return Planned(f"places_{k}_{encoding.hops}", shape, np.float16, settings, fill, temporary)
 
 
-def _tokens(store: GraphStore, sampler: TokenTable, nodes: np.ndarray) -> Planned:
+def _tokens(store: GraphStore, tokens: TokenSettings, sampler: Callable[[], TokenTable], nodes: np.ndarray) -> Planned:
     """[M, K], the tokens of the nodes of all parts."""
     settings = {
-        "size": sampler.size, "two_hop": sampler.two_hop, "replace": sampler.replace, "isolated": sampler.isolated,
-        "seed": sampler.seed, "nodes": hashlib.sha256(nodes.astype("<i8").tobytes()).hexdigest(),
+        "size": tokens.size, "two_hop": tokens.two_hop, "replace": tokens.replace, "isolated": tokens.isolated,
+        "seed": 0, "nodes": hashlib.sha256(nodes.astype("<i8").tobytes()).hexdigest(),
     }  # fmt: skip
     return Planned(
-        f"tokens_{sampler.size}_{sampler.two_hop}", (len(nodes), sampler.size), store.graph.neighbours.dtype, settings,
-        lambda writer: sampler.rows(nodes, out=writer.array),
+        f"tokens_{tokens.size}_{tokens.two_hop}", (len(nodes), tokens.size), store.graph.neighbours.dtype, settings,
+        lambda writer: sampler().rows(nodes, out=writer.array),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from formerkit.io import DataError
@@ -30,3 +31,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if (zero := raw.find(0)) >= 0:  # what a crashed copy leaves behind
         raise DataError(path, "not a text file (a zero byte)", byte=zero, expected="UTF-8 text")
     return text
+
+
+def filled_lines(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Lines that are neither blank nor comments (# or %), stripped, each with its one-based number in the text."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        words = line.strip(b" \t\r")
+        if words and not words.startswith((b"#", b"%")):
+            yield number, words

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from formerkit.kernels.simd import (
+    ALL,
     LOG2_E,
     aligned_start,
     exp2_of_decay,
@@ -25,9 +26,6 @@ from formerkit.kernels.simd import (
     store,
     store_pattern,
 )
-
-ALL = (0,)
-"""The pattern of a register whose lanes all belong to one head."""
 
 
 @numba.njit(cache=True, nogil=True)

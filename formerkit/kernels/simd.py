@@ -32,6 +32,8 @@ def _register_bits() -> int:
 REGISTER_BITS = _register_bits()
 LANES = REGISTER_BITS // 32
 """Lanes of a float32 register on this machine."""
+ALL = (0,)
+"""The pattern, for :func:`fold` and others, of a register whose lanes all belong to one head."""
 WIDE = 2 if REGISTER_BITS == 256 else 4
 """Registers of a wide value: enough independent work to hide latencies and the cost of addresses, few enough to fit
 (with 256 bits there are only 16 registers)."""

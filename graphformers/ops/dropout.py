@@ -76,16 +76,21 @@ class _ReluDropout(torch.autograd.Function):
         return torch.ops.aten.threshold_backward(gout, out, 0).mul_(ctx.scale), None
 
 
+def _of_two(ctx: Any, kernel: Any, seeds: int, x: Tensor, y: Tensor, p: float) -> Tensor:
+    """The kernel's value of x and y; what its gradient needs is kept in ``ctx``."""
+    x, y = x.detach().contiguous(), y.detach().contiguous()
+    out, ctx.seeds, ctx.p = torch.empty_like(x), _seeds(seeds).numpy().astype(np.uint32), p
+    flat = arrays(x.flatten(), y.flatten(), out.view(-1))
+    run_ranges(kernel, x.numel(), flat[0], flat[1], ctx.seeds, *_chance(p, x), flat[2], min_rows=MIN_ROWS)
+    return out
+
+
 class _ResidualDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, p: float) -> Tensor:
         from graphformers.ops import dropout_kernels as kernels
 
-        x, y = x.detach().contiguous(), y.detach().contiguous()
-        out, ctx.seeds, ctx.p = torch.empty_like(x), _seeds(4).numpy().astype(np.uint32), p
-        flat = arrays(x.flatten(), y.flatten(), out.view(-1))
-        run_ranges(kernels.residual, x.numel(), flat[0], flat[1], ctx.seeds, *_chance(p, x), flat[2], min_rows=MIN_ROWS)
-        return out
+        return _of_two(ctx, kernels.residual, 4, x, y, p)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -107,11 +112,7 @@ class _AddedDropout(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, p: float) -> Tensor:
         from graphformers.ops import dropout_kernels as kernels
 
-        x, y = x.detach().contiguous(), y.detach().contiguous()
-        out, ctx.seeds, ctx.p = torch.empty_like(x), _seeds(2).numpy().astype(np.uint32), p
-        flat = arrays(x.flatten(), y.flatten(), out.view(-1))
-        run_ranges(kernels.added, x.numel(), flat[0], flat[1], ctx.seeds, *_chance(p, x), flat[2], min_rows=MIN_ROWS)
-        return out
+        return _of_two(ctx, kernels.added, 2, x, y, p)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from formerkit.kernels.simd import (
+    ALL,
     LOG2_E,
     aligned_start,
     exp2_of_decay,
@@ -29,9 +30,6 @@ from formerkit.kernels.simd import (
     store_pattern,
 )
 from graphformers.ops.edge_attention_kernels import AHEAD, most_edges
-
-ALL = (0,)
-"""The pattern of a register whose lanes all belong to one head."""
 
 
 @numba.njit(cache=True, nogil=True)

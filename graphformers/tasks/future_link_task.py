@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -148,19 +149,27 @@ class FutureLinkTask:
         """The metric over a part; batches are those of the settings, whatever ``batch_size``."""
         return self.metric(*self.predictions(objective, part, batch_size, device))
 
+    @cached_property
+    def _false_events(self) -> dict[Part, NegativeSampler]:
+        """Of each part; to make one goes through the whole stream."""
+        split = self.split
+        observed: dict[Part, int] = {"train": split.valid_end, "valid": split.train_end, "test": split.valid_end}
+        return {
+            part: NegativeSampler(self.events, self.settings.tested_with, observed=count, seed=SCORE_SEEDS[part])
+            for part, count in observed.items()
+        }
+
     def predictions(
         self, objective: nn.Module, part: Part, batch_size: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
         """Logits of a part's events [n] and of as many false ones [n], on the CPU."""
-        observed = self.split.train_end if part == "valid" else self.split.valid_end
-        false = NegativeSampler(self.events, self.settings.tested_with, observed=observed, seed=SCORE_SEEDS[part])
         return scored_links(
-            objective.model, self.events, getattr(self.split, part), lambda batch, number: false.draw(batch, number),  # type: ignore[arg-type]
+            objective.model, self.events, getattr(self.split, part), self._false_events[part].draw,  # type: ignore[arg-type]
             batch_size=self.settings.score_batch, ties=self.settings.ties,
         )  # fmt: skip
 
 
-SCORE_SEEDS = {"train": 0, "valid": 0, "test": 2}
+SCORE_SEEDS: dict[Part, int] = {"train": 0, "valid": 0, "test": 2}
 """Of false events when a part is scored: the same for all runs, as in DyGLib."""
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from formerdata.graphs.csr import CSRGraph
+
 from formerkit.io import ConfigError
+from graphformers.samplers import TokenTable
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,7 @@ class TokenSettings:
         for name, least in (("size", 1), ("hops", 0), ("memory", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"tokens.{name}: expected at least {least}, got {getattr(self, name)}")
+
+    def sampler(self, graph: CSRGraph) -> TokenTable:
+        """What draws them."""
+        return TokenTable(graph, self.size, self.two_hop, self.replace, self.isolated)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from formerdata.temporal import EventStream
-from formerdata.temporal.borders import Ties, batches, known_events
+from formerdata.temporal.borders import Ties, batches, check_range, known_events
 from torch import Tensor, nn
 
 from graphformers.temporal.link_quality import LinkQuality, RankQuality, candidate_ranks, link_quality, rank_quality
@@ -135,8 +135,7 @@ def evaluating(scorer: LinkScorer) -> Iterator[None]:
 
 def _batches(events: EventStream, chosen: range, size: int, only: Tensor | None) -> Iterator[tuple[int, range, Tensor]]:
     """Number and range of each batch with events that count, and those events."""
-    if chosen.step != 1 or not 0 <= chosen.start < chosen.stop <= len(events):
-        raise ValueError(f"chosen: {chosen}, expected a run of at least one of {len(events)} events")
+    check_range(events, chosen, "chosen")
     counts = torch.ones(len(events), dtype=torch.bool)
     if only is not None:
         counts = torch.zeros_like(counts).index_fill_(0, only, True)

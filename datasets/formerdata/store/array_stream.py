@@ -15,6 +15,8 @@ import numpy as np
 
 from formerkit.io import DataError
 
+PIECE_BYTES = 1 << 24
+"""Of rows that are read at once."""
 _DAMAGE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
 
 
@@ -106,3 +108,9 @@ class ArrayStream:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
+
+
+def array_rows(path: Path, field: str) -> Iterator[np.ndarray]:
+    """The rows of an array in pieces of some megabytes; arguments and errors as of :class:`ArrayStream`."""
+    with ArrayStream(path, field) as stream:
+        yield from stream.rows(PIECE_BYTES)

@@ -10,6 +10,7 @@ import numpy as np
 
 from formerdata.ogb.csv_files import texts
 from formerdata.store.array_stream import ArrayStream
+from formerdata.text import filled_lines
 from formerkit.io import DataError, require
 
 TEXT = 1 << 22
@@ -42,7 +43,7 @@ class TextEdges:
         done = 0
         for edges, text, lines in self._parts():
             if edge < done + edges.shape[1]:
-                return lines + _filled_lines(text)[edge - done]
+                return lines + [number for number, _ in filled_lines(text)][edge - done]
             done += edges.shape[1]
         return None
 
@@ -53,12 +54,12 @@ class TextEdges:
         columns, lines, fresh = 0, 0, True
         for whole in texts(self.path, TEXT):
             text = whole
-            if fresh and (skipped := _filled_lines(whole)[:1]):
+            if fresh and (top := next(filled_lines(whole), None)):
                 fresh = False
-                if self._is_header(whole, skipped[0]):
+                if self._is_header(whole, top[0]):
                     # The titles become a blank line, so that the count of lines is right.
-                    parts = whole.split(b"\n", skipped[0])
-                    text = b"\n" * skipped[0] + parts[-1]
+                    parts = whole.split(b"\n", top[0])
+                    text = b"\n" * top[0] + parts[-1]
             out = np.empty((2, text.count(b"\n")), np.int64)
             count, columns, bad, why = edge_lines(np.frombuffer(text, np.uint8), columns, out)
             if bad >= 0:
@@ -83,15 +84,6 @@ class TextEdges:
                 self.path, f"{words!r} has another number of columns", line=line, expected=f"{columns}, as above"
             )
         return DataError(self.path, f"{words!r} is no edge", line=line, expected="two whole numbers, source and target")
-
-
-def _filled_lines(text: bytes) -> list[int]:
-    """One-based lines that are neither blank nor comments."""
-    return [
-        number
-        for number, line in enumerate(text.split(b"\n"), 1)
-        if (words := line.strip(b" \t\r")) and not words.startswith((b"#", b"%"))
-    ]
 
 
 class ParquetEdges:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-NEWLINE, RETURN, TAB, SPACE, COMMA, SEMICOLON = 10, 13, 9, 32, 44, 59
-HASH, PERCENT, MINUS, PLUS, ZERO, NINE = 35, 37, 45, 43, 48, 57
+from formerdata.text_kernels import (
+    MINUS,
+    NEWLINE,
+    NINE,
+    PLUS,
+    ZERO,
+    is_blank,
+    next_cell,
+    past_blanks,
+    past_void,
+    separates,
+)
+
 LARGEST = (1 << 63) - 1
 NOT_TWO, TOO_LARGE, RAGGED = 1, 2, 3
 """Why a line is refused."""
@@ -27,15 +38,9 @@ def edge_lines(text, columns, out):
     place, count, end = 0, 0, len(text)
     while place < end:
         start = place
-        while _blank(text[place]):
-            place += 1
-        if text[place] == NEWLINE:
-            place += 1
-            continue
-        if text[place] == HASH or text[place] == PERCENT:
-            while text[place] != NEWLINE:
-                place += 1
-            place += 1
+        cell = past_blanks(text, place)
+        place = past_void(text, cell)
+        if place > cell:
             continue
         for side in range(2):
             negative = text[place] == MINUS
@@ -51,7 +56,7 @@ def edge_lines(text, columns, out):
             if place == first:
                 return count, columns, start, NOT_TWO
             out[side, count] = -value if negative else value
-            after, place = place, _next_cell(text, place)
+            after, place = place, next_cell(text, place)
             if text[place] != NEWLINE and place == after:
                 return count, columns, start, NOT_TWO
             if side == 0 and text[place] == NEWLINE:
@@ -59,9 +64,9 @@ def edge_lines(text, columns, out):
         found = 2
         while text[place] != NEWLINE:
             found += 1
-            while not (_blank(text[place]) or _separates(text[place]) or text[place] == NEWLINE):
+            while not (is_blank(text[place]) or separates(text[place]) or text[place] == NEWLINE):
                 place += 1
-            place = _next_cell(text, place)
+            place = next_cell(text, place)
         place += 1
         if columns == 0:
             columns = found
@@ -69,25 +74,3 @@ def edge_lines(text, columns, out):
             return count, columns, start, RAGGED
         count += 1
     return count, columns, -1, 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _next_cell(text, place):
-    """Past blanks and at most one comma or semicolon."""
-    while _blank(text[place]):
-        place += 1
-    if _separates(text[place]):
-        place += 1
-        while _blank(text[place]):
-            place += 1
-    return place
-
-
-@numba.njit(cache=True, nogil=True)
-def _blank(code):
-    return code in (SPACE, TAB, RETURN)
-
-
-@numba.njit(cache=True, nogil=True)
-def _separates(code):
-    return code in (COMMA, SEMICOLON)

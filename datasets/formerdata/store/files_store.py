@@ -14,25 +14,24 @@ from torch import Tensor
 from formerdata.graphs.packed import Splits
 from formerdata.graphs.splits import random_split_of
 from formerdata.ogb.csv_files import number_pieces, read_whole_numbers
-from formerdata.store.array_stream import ArrayStream
+from formerdata.store.array_stream import ArrayStream, array_rows
 from formerdata.store.build import build_store
 from formerdata.store.edge_files import ArrayEdges, ParquetEdges, TextEdges
 from formerdata.store.graph_store import GraphStore
 from formerkit.io import DataError
 
-PIECE_BYTES = 1 << 24
 NUMPY = (".npy", ".npz")
 
-Path_ = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 
 
 def store_from_files(
-    path: Path_,
-    edges: Path_,
+    path: FilePath,
+    edges: FilePath,
     *,
-    features: Path_,
-    labels: Path_,
-    parts: tuple[Path_, Path_, Path_] | None = None,
+    features: FilePath,
+    labels: FilePath,
+    parts: tuple[FilePath, FilePath, FilePath] | None = None,
     seed: int = 0,
     columns: tuple[str, str] = ("source", "target"),
     **options: Any,
@@ -70,14 +69,10 @@ def _edges(path: Path, columns: tuple[str, str]) -> ArrayEdges | ParquetEdges | 
 
 
 def _rows(path: Path) -> Iterator[np.ndarray]:
-    if path.suffix not in NUMPY:
-        yield from number_pieces(path)
-        return
-    with ArrayStream(path, "features") as stream:
-        yield from stream.rows(PIECE_BYTES)
+    return array_rows(path, "features") if path.suffix in NUMPY else number_pieces(path)
 
 
-def _integers(path: Path_) -> np.ndarray:
+def _integers(path: FilePath) -> np.ndarray:
     """[n] int64."""
     if Path(path).suffix in NUMPY:
         with ArrayStream(Path(path), "labels") as stream:
@@ -90,7 +85,7 @@ def _integers(path: Path_) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _nodes(path: Path_) -> Tensor:
+def _nodes(path: FilePath) -> Tensor:
     return torch.from_numpy(_integers(path))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ from formerdata.ogb.csv_files import found, needed, number_pieces, read_whole_nu
 from formerdata.ogb.folder import check_release, locate
 from formerdata.ogb.labels import read_labels
 from formerdata.ogb.splits import read_splits
-from formerdata.store.array_stream import ArrayStream
+from formerdata.store.array_stream import ArrayStream, array_rows
 from formerdata.store.build import build_store
 from formerdata.store.edge_files import ArrayEdges, TextEdges
 from formerdata.store.graph_store import GraphStore
 from formerkit.io import DataError
-
-PIECE_BYTES = 1 << 24
 
 
 def store_from_ogb(
@@ -80,12 +77,7 @@ def _binary(raw: Path) -> tuple[int, Any, Any]:
         sizes = stream.read(int(np.prod(stream.shape)))
     with np.load(path, allow_pickle=False) as file:
         has_features = "node_feat" in file.files
-    return _one(raw, sizes), ArrayEdges(path), _rows(path, "node_feat") if has_features else None
-
-
-def _rows(path: Path, field: str) -> Iterator[np.ndarray]:
-    with ArrayStream(path, field) as stream:
-        yield from stream.rows(PIECE_BYTES)
+    return _one(raw, sizes), ArrayEdges(path), array_rows(path, "node_feat") if has_features else None
 
 
 def _one(raw: Path, sizes: np.ndarray) -> int:

@@ -68,7 +68,7 @@ def batches(chosen: range, size: int) -> Iterator[range]:
     return (range(first, min(first + size, chosen.stop)) for first in range(chosen.start, chosen.stop, size))
 
 
-def check_range(events: EventStream, batch: range) -> None:
-    """Raise ValueError unless the range is a run of at least one event of the stream."""
+def check_range(events: EventStream, batch: range, name: str = "batch") -> None:
+    """Raise ValueError, with the argument's name, unless the range is a run of at least one event of the stream."""
     if batch.step != 1 or not 0 <= batch.start < batch.stop <= len(events):
-        raise ValueError(f"batch: {batch}, expected a run of events from 0 to {len(events)}")
+        raise ValueError(f"{name}: {batch}, expected a run of events from 0 to {len(events)}")

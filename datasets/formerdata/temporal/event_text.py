@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from formerdata.ogb.csv_files import texts
+from formerdata.text import filled_lines
 from formerkit.io import DataError
 
 TEXT = 1 << 22
@@ -45,7 +46,7 @@ class EventText:
         titles: list[str] = []
         before, line_of_titles = 0, 0
         for text in texts(self.path, TEXT):
-            for number, line in _lines(text):
+            for number, line in filled_lines(text):
                 cells = _BETWEEN.split(line)
                 begins_like_one = line.startswith(_NUMBER)
                 if titles or not (not begins_like_one if self.header is None else self.header):
@@ -130,7 +131,7 @@ class EventText:
         """The one-based line on which an event (counted from 0) stands."""
         lines, done = 0, 0
         for text in self._numbers():
-            numbers = [number for number, _ in _lines(text)]
+            numbers = [number for number, _ in filled_lines(text)]
             if row < done + len(numbers):
                 return lines + numbers[row - done]
             done += len(numbers)
@@ -183,11 +184,3 @@ class EventText:
 def event_text(path: str | os.PathLike[str], header: bool | None = None) -> EventText:
     """The file, not read yet."""
     return EventText(Path(path), header)
-
-
-def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """Lines that count, each with its one-based number in the text."""
-    for number, line in enumerate(text.split(b"\n"), 1):
-        words = line.strip(b" \t\r")
-        if words and not words.startswith((b"#", b"%")):
-            yield number, words

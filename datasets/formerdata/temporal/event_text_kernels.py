@@ -5,11 +5,20 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-NEWLINE, RETURN, TAB, SPACE, COMMA, SEMICOLON = 10, 13, 9, 32, 44, 59
-HASH, PERCENT, MINUS, PLUS, POINT, ZERO, NINE, LOWER_E, UPPER_E = 35, 37, 45, 43, 46, 48, 57, 101, 69
-# Powers of ten that float64 holds exactly.
-POWERS = np.array([10.0**power for power in range(23)])
-EXACT, LARGEST = 1 << 53, (1 << 63) - 1
+from formerdata.ogb.csv_kernels import EXACT, LARGEST, LOWER_E, POINT, POWERS, UPPER_E
+from formerdata.text_kernels import (
+    MINUS,
+    NEWLINE,
+    NINE,
+    PLUS,
+    ZERO,
+    is_blank,
+    next_cell,
+    past_blanks,
+    past_void,
+    separates,
+)
+
 RAGGED, NOT_WHOLE, TOO_LARGE = 1, 2, 3
 """Why a line is refused."""
 
@@ -31,19 +40,13 @@ def table_lines(text, to, whole, decimal, odd):
     """
     place, row, left, end, wholes = 0, 0, 0, len(text), whole.shape[1]
     while place < end:
-        place = _past_blanks(text, place)
-        begin, column = place, 0
-        if text[place] == NEWLINE:
-            place += 1
-            continue
-        if text[place] == HASH or text[place] == PERCENT:
-            while text[place] != NEWLINE:
-                place += 1
-            place += 1
+        begin, column = past_blanks(text, place), 0
+        place = past_void(text, begin)
+        if place > begin:
             continue
         while True:
             start = place
-            while not (_blank(text[place]) or _separates(text[place]) or text[place] == NEWLINE):
+            while not (is_blank(text[place]) or separates(text[place]) or text[place] == NEWLINE):
                 place += 1
             if column == len(to):
                 return row, left, begin, RAGGED, column
@@ -61,11 +64,10 @@ def table_lines(text, to, whole, decimal, odd):
                     odd[left, 0], odd[left, 1], odd[left, 2], odd[left, 3] = row, column, start, place
                     left += 1
             column += 1
-            place = _past_blanks(text, place)
+            place = past_blanks(text, place)
             if text[place] == NEWLINE:
                 break
-            if _separates(text[place]):
-                place = _past_blanks(text, place + 1)
+            place = next_cell(text, place)
         place += 1
         if column != len(to):
             return row, left, begin, RAGGED, column
@@ -129,20 +131,3 @@ def _decimal(text, start, stop):
         return False, 0.0
     size = value * POWERS[exponent] if exponent >= 0 else value / POWERS[-exponent]
     return True, -size if text[start] == MINUS else size
-
-
-@numba.njit(cache=True, nogil=True)
-def _past_blanks(text, place):
-    while _blank(text[place]):
-        place += 1
-    return place
-
-
-@numba.njit(cache=True, nogil=True)
-def _blank(code):
-    return code in (SPACE, TAB, RETURN)
-
-
-@numba.njit(cache=True, nogil=True)
-def _separates(code):
-    return code in (COMMA, SEMICOLON)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from formerdata.temporal.order import Unsorted, in_order
-from formerdata.temporal.stream import EventStream
+from formerdata.temporal.stream import EventStream, feature_table
 from formerkit.io import DataError, require
 
 
@@ -42,7 +41,8 @@ def from_temporal_data(
         num_nodes = len(x) if torch.is_tensor(x) else int(ends.max()) + 1 if len(ends) else 0
     events = EventStream(
         src.long(), dst.long(), t.double(), num_nodes, name=name,
-        edge_attr=_table(msg), x=_table(x), y=y.long() if torch.is_tensor(y) else None,
+        edge_attr=feature_table(msg) if torch.is_tensor(msg) else None,
+        x=feature_table(x) if torch.is_tensor(x) else None, y=y.long() if torch.is_tensor(y) else None,
     )  # fmt: skip
     return in_order(events, unsorted).checked()
 
@@ -60,9 +60,3 @@ def to_temporal_data(events: EventStream) -> Any:
         src=events.src, dst=events.dst, t=events.t.long() if whole else events.t,
         **{part: value for part, value in more.items() if value is not None},
     )  # fmt: skip
-
-
-def _table(values: Tensor | None) -> Tensor | None:
-    if not torch.is_tensor(values):
-        return None
-    return values.float().unsqueeze(1) if values.ndim == 1 else values.float()

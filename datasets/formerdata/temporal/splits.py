@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -152,8 +152,4 @@ def select_events(events: EventStream, rows: Tensor) -> EventStream:
         events: The stream.
         rows: [n] int64, ascending.
     """
-    return replace(
-        events, src=events.src[rows], dst=events.dst[rows], t=events.t[rows],
-        edge_attr=None if events.edge_attr is None else events.edge_attr[rows],
-        y=None if events.y is None else events.y[rows],
-    )  # fmt: skip
+    return events[rows]

@@ -36,8 +36,8 @@ class EventStream:
     def __len__(self) -> int:
         return len(self.src)
 
-    def __getitem__(self, chosen: slice) -> EventStream:
-        """A run of events; the nodes stay what they are."""
+    def __getitem__(self, chosen: slice | Tensor) -> EventStream:
+        """A run of events, or those of a tensor of indices, in its order; the nodes stay what they are."""
         return replace(
             self, src=self.src[chosen], dst=self.dst[chosen], t=self.t[chosen],
             edge_attr=None if self.edge_attr is None else self.edge_attr[chosen],
@@ -51,10 +51,10 @@ class EventStream:
             DataError: On rows that do not agree, nodes that are not there, times that are negative, not finite or out
                 of order, or features that are not finite; the field and the first event are named.
         """
-        for name, count in (("src", len(self)), ("dst", len(self)), ("t", len(self))):
+        for name in ("src", "dst", "t"):
             values = getattr(self, name)
-            if values.ndim != 1 or len(values) != count:
-                raise DataError(self.name, f"shape {list(values.shape)}", field=name, expected=f"[{count}]")
+            if values.ndim != 1 or len(values) != len(self):
+                raise DataError(self.name, f"shape {list(values.shape)}", field=name, expected=f"[{len(self)}]")
         for name, rows, per in (
             ("edge_attr", len(self), "event"),
             ("y", len(self), "event"),
@@ -84,9 +84,9 @@ class EventStream:
 
 def sort_events(events: EventStream) -> EventStream:
     """The events by time; those of equal times stay in their order."""
-    order = torch.argsort(events.t, stable=True)
-    return replace(
-        events, src=events.src[order], dst=events.dst[order], t=events.t[order],
-        edge_attr=None if events.edge_attr is None else events.edge_attr[order],
-        y=None if events.y is None else events.y[order],
-    )  # fmt: skip
+    return events[torch.argsort(events.t, stable=True)]
+
+
+def feature_table(values: Tensor) -> Tensor:
+    """Features as float32 [n, D]; [n] counts as [n, 1]."""
+    return values.float().unsqueeze(1) if values.ndim == 1 else values.float()

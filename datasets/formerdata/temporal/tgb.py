@@ -11,7 +11,7 @@ from torch import Tensor
 from formerdata.temporal.borders import check_range
 from formerdata.temporal.order import in_order
 from formerdata.temporal.splits import ChronologicalSplit
-from formerdata.temporal.stream import EventStream
+from formerdata.temporal.stream import EventStream, feature_table
 from formerkit.io import DataError, require
 
 
@@ -43,7 +43,8 @@ def from_tgb(dataset: Any) -> tuple[EventStream, ChronologicalSplit]:
         if part not in full:
             raise DataError(name, "is not there", field=part, expected=f"among {sorted(full)}")
     src, dst, t = (torch.from_numpy(np.asarray(full[part])) for part in ("sources", "destinations", "timestamps"))
-    x, edge_attr = _table(getattr(dataset, "node_feat", None)), _table(full.get("edge_feat"))
+    given = getattr(dataset, "node_feat", None), full.get("edge_feat")
+    x, edge_attr = (None if rows is None else feature_table(torch.from_numpy(np.asarray(rows))) for rows in given)
     nodes = max(int(src.max()), int(dst.max())) + 1 if len(src) else 0
     events = EventStream(
         src.long(), dst.long(), t.double(), max(nodes, 0 if x is None else len(x)), edge_attr, x, name=name
@@ -65,13 +66,6 @@ def tgb_candidates(dataset: Any, events: EventStream, batch: range, part: str) -
     query = [values[batch.start : batch.stop].long() for values in (events.src, events.dst, events.t)]
     found = dataset.negative_sampler.query_batch(*query, split_mode=part)
     return [torch.as_tensor(row, dtype=torch.int64) for row in found]
-
-
-def _table(values: Any) -> Tensor | None:
-    if values is None:
-        return None
-    table = torch.from_numpy(np.asarray(values, np.float32))
-    return table.unsqueeze(1) if table.ndim == 1 else table
 
 
 def _split(dataset: Any, count: int, name: str) -> ChronologicalSplit:

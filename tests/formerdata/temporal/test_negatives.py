@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from formerdata.temporal import EventStream, NegativeSampler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.formerdata.temporal.streams import stream
+
 Pair = tuple[int, int]
-
-
-def stream(count: int, nodes: int, times: int, seed: int) -> EventStream:
-    """Events from 0 .. nodes to nodes .. 2 nodes + 1, with ties."""
-    rng = np.random.default_rng(seed)
-    src, dst = (torch.from_numpy(rng.integers(0, nodes, count)) for _ in range(2))
-    t = torch.from_numpy(np.sort(rng.integers(0, times, count)).astype(np.float64))
-    return EventStream(src, dst + nodes, t, 2 * nodes).checked()
 
 
 STREAMS = st.builds(stream, st.integers(2, 80), st.integers(2, 8), st.integers(1, 40), st.integers(0, 999))
