@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formerdata.store import GraphStore
+from formerdata.store import GraphStore, scratch
 
 from formerkit.io import ConfigError, DataError
+from graphformers import stored_preparation
 from graphformers.tasks import TokenTask
 from tests.graphformers.runs import assert_same_bytes, cut_short, words_of
 from tests.graphformers.runs import run as run_words
@@ -80,13 +81,24 @@ def test_kept_tokens_change_nothing(tmp_path: Path, store: Path) -> None:
     assert_same_bytes(tmp_path / "drawn", tmp_path / "kept")
 
 
-def test_what_is_derived_within_little_memory_is_the_same(tmp_path: Path, store: Path) -> None:
+def test_what_is_derived_within_little_memory_is_the_same(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(tmp_path, store, "--training.epochs=1")
-    little = tmp_path / "store"
+    little, shapes = tmp_path / "store", []
+
+    def noted(folder: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        shapes.append(shape)
+        return scratch(folder, shape, dtype)
+
+    monkeypatch.setattr(stored_preparation, "scratch", noted)
     # Two channels at a time, and walks through the disk.
     run(tmp_path / "little", little, "--training.epochs=1", f"--tokens.memory={600 * (40 + 2 * 8)}")
     for name in ("context_2_symmetric", "places_4_4"):
         np.testing.assert_array_equal(GraphStore.open(little).derived(name), GraphStore.open(store).derived(name))
+    assert shapes == [(600, 4), (600, 4)]
+    run(tmp_path / "much", tmp_path / "other", "--training.epochs=1")
+    assert len(shapes) == 2
 
 
 def test_too_little_memory_is_refused_with_the_numbers(tmp_path: Path) -> None:
