@@ -33,7 +33,9 @@ class GraphTransformer(nn.Module):
         edge_channels: Features of an edge.
         pe_channels: Values of a node's place, such as entries of Laplacian eigenvectors; 0 for none.
         pe_encoder: What makes channels of them. pe_signs: Whether their signs are arbitrary, as those of eigenvectors
-            are: then they are flipped at random in training.
+            are: then they are flipped at random in training. pe_norm: Whether the linear encoder normalises them first.
+            The paper does not; an eigenvector's entries are about 1 / sqrt(nodes of the graph), next to which an
+            embedding is large, and on few graphs the difference is large too (``benchmarks.graph_learning``).
         wl_colours: Size of a table of Weisfeiler-Lehman colours; 0 for none.
         norm: Batch or layer norm, or None.
         dropout: In the layers. in_dropout: Of the embedded nodes.
@@ -59,6 +61,7 @@ class GraphTransformer(nn.Module):
         pe_channels: int = 0,
         pe_encoder: PositionEncoder = "linear",
         pe_signs: bool = True,
+        pe_norm: bool = False,
         wl_colours: int = 0,
         norm: Norm = "batch",
         dropout: float = 0.0,
@@ -73,7 +76,7 @@ class GraphTransformer(nn.Module):
         self.encoder = GraphEncoder(
             channels, in_channels=in_channels, node_types=node_types, edge_channels=edge_channels,
             edge_types=edge_types, pe_channels=pe_channels, pe_encoder=pe_encoder, pe_signs=pe_signs,
-            wl_colours=wl_colours, in_dropout=in_dropout,
+            pe_norm=pe_norm, wl_colours=wl_colours, in_dropout=in_dropout,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
         self.layers = nn.ModuleList(

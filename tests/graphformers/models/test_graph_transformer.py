@@ -70,6 +70,23 @@ def literal_layer(layer: GraphTransformerLayer, x: Tensor, edge_index: Tensor, e
     return stream(layer.nodes, x, heard), None if e is None else stream(layer.edges, e, scores)
 
 
+@torch.no_grad()
+def test_places_that_are_normalised_first() -> None:
+    """Entries of 1e-3 are then worth as much as those of 1; the paper's model has no such norm."""
+    graphs = random_graphs(torch.Generator().manual_seed(0), [6, 1, 4])
+    place = torch.randn(11, 3, generator=torch.Generator().manual_seed(1))
+    options: dict[str, Any] = {"node_types": 3, "pe_channels": 3, "pe_signs": False, "pe_norm": True}
+    model = GraphTransformer(8, 2, 1, 2, **options)
+    x = torch.arange(11) % 3
+    model.encoder.pe_encoder.norm.eps = 1e-12
+    ordinary, small = (model.train()(x, graphs.edge_index, None, graphs.batch, pe=pe) for pe in (place, 1e-3 * place))
+    torch.testing.assert_close(small, ordinary, rtol=1e-4, atol=1e-4)
+    by_hand = (place - place.mean(0)) / place.std(0, correction=0)
+    other = GraphTransformer(8, 2, 1, 2, **options | {"pe_norm": False})
+    other.load_state_dict(model.state_dict(), strict=False)
+    torch.testing.assert_close(other.train()(x, graphs.edge_index, None, graphs.batch, pe=by_hand), ordinary)
+
+
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 @pytest.mark.parametrize("edges", [False, True])
 @torch.no_grad()
