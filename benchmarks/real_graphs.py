@@ -12,6 +12,8 @@ Runs that are done are read. Files are looked for under FORMERKIT_DATA.
 from __future__ import annotations
 
 import argparse
+import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -194,7 +196,15 @@ def compare(name: str, case: Case, seeds: int | None, output: Path) -> str:
     lines += [f"  {side:<5} {one.row()}" for side, rows in sides.items() for one in rows]
     chosen = {side: max(rows, key=lambda one: one.gain) for side, rows in sides.items()}
     lines.append("  " + "   ".join(f"{side} {spread(one.test)} ({one.contender.name})" for side, one in chosen.items()))
+    lines.append("  ours - PyG on the same splits: " + difference(chosen["ours"].test, chosen["PyG"].test))
     return "\n".join(lines)
+
+
+def difference(ours: Sequence[float], peer: Sequence[float]) -> str:
+    """Mean and its standard error, seed by seed: both sides of a seed have the same split."""
+    apart = [a - b for a, b in zip(ours, peer, strict=True)]
+    error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+    return f"{statistics.mean(apart):+.3f}, standard error {error:.3f}"
 
 
 def main() -> None:
