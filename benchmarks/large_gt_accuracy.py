@@ -5,7 +5,8 @@
 ``communities`` is the graph of ``configs/largegt_sample.yaml``: the model whole, with a codebook of one centroid, with
 one that does not know places, its local module alone, its global module alone, and a perceptron that sees features
 only. The others are amazon-photo and coauthor-cs (20 and 30 nodes a class), minesweeper (split 0) and Johns Hopkins
-(half, a quarter and a quarter). Scores are those of the epoch that is best in validation; means and deviations are over seeds.
+(half, a quarter and a quarter). Scores are those of the epoch that is best in validation; means and deviations are over
+seeds.
 """
 
 from __future__ import annotations
