@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from formerdata.graphs import PackedGraphs, Splits
 
-from formerkit.io import DataError
+from formerkit.io import ConfigError, DataError
 from graphformers.losses import Loss
 from graphformers.sources.types import types_of
 from graphformers.tasks import GraphTask, Metric
@@ -115,20 +115,35 @@ class GNNBenchmark:
 
     Attributes:
         path: The npz file.
-        split_seed: Of the split: 20 nodes of each class for training, 30 for validation, the rest for testing.
+        split_seed: Of the split.
+        split: "per_class": 20 nodes of each class for training, 30 for validation, the rest for testing (Shchur et al.,
+            2018); "random": 60, 20 and 20 percent of the nodes, as work on graph transformers has it (NAGphormer, Chen
+            et al., 2023).
+
+    Raises:
+        ConfigError: On another split.
     """
 
     path: str
     split_seed: int = 0
+    split: Literal["per_class", "random"] = "per_class"
+
+    def __post_init__(self) -> None:
+        if self.split not in ("per_class", "random"):
+            raise ConfigError(f"data.split: expected 'per_class' or 'random', got {self.split!r}")
 
     def task(self) -> GraphTask:
         from formerdata.graphs.gnn_benchmark import read_gnn_benchmark
-        from formerdata.graphs.splits import split_per_class
+        from formerdata.graphs.splits import random_split_of, split_per_class
 
         graph = read_gnn_benchmark(self.path)
         assert graph.y is not None
-        splits = split_per_class(graph.y, self.split_seed)
-        return _of_nodes(graph, splits, f"{Path(self.path).stem}, split {self.split_seed} ({self.path})")
+        if self.split == "random":
+            known = (graph.y >= 0).nonzero()[:, 0]
+            splits, how = random_split_of(known, self.split_seed, (0.6, 0.2, 0.2)), "random split"
+        else:
+            splits, how = split_per_class(graph.y, self.split_seed), "split"
+        return _of_nodes(graph, splits, f"{Path(self.path).stem}, {how} {self.split_seed} ({self.path})")
 
 
 @dataclass(frozen=True)

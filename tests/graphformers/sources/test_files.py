@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from formerdata.graphs import Splits
 
-from formerkit.io import DataError
+from formerkit.io import ConfigError, DataError
 from graphformers import sources
 from graphformers.tasks import GraphTask
 from tests.paths import data
@@ -49,6 +50,23 @@ def test_published_files_become_tasks(make, graphs: int, level: str, outputs: in
     assert (len(task.graphs), task.level, task.outputs, task.metric.name) == (graphs, level, outputs, metric)
     assert task.transductive == (graphs == 1)
     assert task.model_arguments["out_channels"] == outputs
+
+
+def sizes(splits: Splits) -> list[int]:
+    return [len(splits.train), len(splits.valid), len(splits.test)]
+
+
+def test_the_two_splits_of_a_graph_of_shchur_et_al() -> None:
+    path = str(data("gnn_benchmark_npz", "amazon_photo.npz"))
+    few = sources.GNNBenchmark(path).task().checked()
+    many = sources.GNNBenchmark(path, split="random").task().checked()
+    assert sizes(few.splits) == [160, 240, 7250]
+    assert sizes(many.splits) == [4590, 1530, 1530]
+    assert "random split 0" in many.source
+    other = sources.GNNBenchmark(path, 1, "random").task()
+    assert not torch.equal(other.splits.train, many.splits.train)
+    with pytest.raises(ConfigError, match=r"data\.split: expected 'per_class' or 'random'"):
+        sources.GNNBenchmark(path, split="some")
 
 
 def test_the_measure_of_a_heterophilous_graph_of_two_classes() -> None:
