@@ -5,8 +5,8 @@
 ``communities`` is the graph of ``configs/largegt_sample.yaml``: the model whole, with a codebook of one centroid, with
 one that does not know places, its local module alone, its global module alone, and a perceptron that sees features
 only. The others are amazon-photo and coauthor-cs (60, 20 and 20 percent, and again with 20 and 30 nodes a class for
-training and validation), minesweeper (split 0) and Johns Hopkins (half, a quarter and a quarter). Scores are those of the
-epoch that is best in validation; means and deviations are over seeds.
+training and validation), minesweeper (split 0) and Johns Hopkins (half, a quarter and a quarter). Scores are those of
+the epoch that is best in validation; means and deviations are over seeds.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ def cases(folder: Path) -> dict[str, tuple[Callable[[int], Found], Sequence[Cont
         "communities": (lambda _: sample.task(), communities()),
         "amazon-photo": (npz("amazon_photo"), published(30, 128, 20)),
         "coauthor-cs": (npz("coauthor_cs"), published(15, 128, 20)),
+        "amazon-photo, few labels": (npz("amazon_photo", "per_class"), published(100, 160, 20)),
+        "coauthor-cs, few labels": (npz("coauthor_cs", "per_class"), published(60, 160, 20)),
         "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(40, 128, 20)),
         "minesweeper": (lambda _: mines.task(), published(40, 128, 20)),
     }
