@@ -28,16 +28,19 @@ class NodeGCN(nn.Module):
 
 
 class GraphSAGE(nn.Module):
-    """GraphSAGE for nodes with features."""
+    """GraphSAGE for the nodes of one graph, with its edges as a sparse matrix: several times faster than as a list."""
 
     def __init__(self, task: GraphTask, channels: int, num_layers: int, dropout: float) -> None:
         super().__init__()
+        utils = require("torch_geometric.utils", "graph", purpose=PURPOSE)
+        nodes = task.graphs.num_nodes
+        self.neighbours = utils.to_torch_csr_tensor(task.graphs.edge_index.flip(0), size=(nodes, nodes))
         models = require("torch_geometric.nn.models", "graph", purpose=PURPOSE)
         features = task.model_arguments["in_channels"]
         self.network = models.GraphSAGE(features, channels, num_layers, task.outputs, dropout=dropout)
 
     def forward(self, x: Tensor, edge_index: Tensor, *_: Any, **__: Any) -> Tensor:
-        return self.network(x, edge_index)
+        return self.network(x, self.neighbours)
 
 
 class FeatureMLP(nn.Module):

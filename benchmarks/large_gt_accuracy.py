@@ -85,11 +85,11 @@ def cases(folder: Path) -> dict[str, tuple[Callable[[int], Found], Sequence[Cont
     mines = sources.Heterophilous(str(DATA / "heterophilous" / "minesweeper.npz"), measure="roc_auc")
     return {
         "communities": (lambda _: sample.task(), communities()),
-        "amazon-photo": (npz("amazon_photo"), published(30, 128, 20)),
-        "coauthor-cs": (npz("coauthor_cs"), published(15, 128, 20)),
+        "amazon-photo": (npz("amazon_photo"), published(15, 128, 20)),
+        "coauthor-cs": (npz("coauthor_cs"), published(10, 128, 20)),
         "amazon-photo, few labels": (npz("amazon_photo", "per_class"), published(100, 160, 20)),
         "coauthor-cs, few labels": (npz("coauthor_cs", "per_class"), published(60, 160, 20)),
-        "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(40, 128, 20)),
+        "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(15, 128, 20)),
         "minesweeper": (lambda _: mines.task(), published(40, 128, 20)),
     }
 
