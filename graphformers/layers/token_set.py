@@ -12,6 +12,9 @@ The paper's formula for the weights reads [F_0 | F_j]; what F_0 adds is the same
 it. Nor does it see a bias of the keys, nor of w. None of the three is a parameter here.
 
 Between layers, of which the paper's experiments have one, tokens are d wide: E <- E + Y Wback.
+
+To these layers a node's features and its averages are elements of one set, and which averages are the node's own does
+not show. Types, which the paper does not have, add a learnt vector to each element that says what it is.
 """
 
 from __future__ import annotations
@@ -95,9 +98,10 @@ class LocalModule(nn.Module):
     Args:
         in_channels: D, of a token. channels: d. heads: H. num_layers: Layers.
         mlp_dropout: In the MLP that tokens go through first. dropout: In the layers.
+        num_types: Of tokens; 0 for none.
 
     Shapes:
-        tokens [B, T, D] to [B, H d].
+        tokens [B, T, D], types [T] int64 if there are types, to [B, H d].
     """
 
     def __init__(
@@ -109,11 +113,13 @@ class LocalModule(nn.Module):
         num_layers: int = 1,
         mlp_dropout: float = 0.0,
         dropout: float = 0.0,
+        num_types: int = 0,
     ) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(in_channels, channels), nn.Linear(channels, channels)
         self.mlp_dropout = mlp_dropout
         self.embed = nn.Linear(channels, channels)
+        self.types = nn.Embedding(num_types, channels) if num_types else None
         self.layers = nn.ModuleList(TokenSetLayer(channels, heads, dropout=dropout) for _ in range(num_layers))
         self.back = nn.ModuleList(nn.Linear(heads * channels, channels) for _ in range(num_layers - 1))
         self.norm = nn.LayerNorm(heads * channels)
@@ -132,12 +138,17 @@ class LocalModule(nn.Module):
                     nn.init.normal_(module.weight, std=0.02 * len(self.layers) ** -0.5)
                     if module.bias is not None:
                         nn.init.zeros_(module.bias)
+        if self.types is not None:
+            nn.init.normal_(self.types.weight, std=0.02)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, types: Tensor | None = None) -> Tensor:
         hidden = relu_dropout(self.first(tokens), self.mlp_dropout, self.training)
         # Two linear maps with nothing between them are one.
         weight = self.embed.weight @ self.second.weight
         x = F.linear(hidden, weight, F.linear(self.second.bias, self.embed.weight, self.embed.bias))
+        if self.types is not None:
+            assert types is not None
+            x = x + self.types(types)
         y = self.layers[0](x)
         for back, layer in zip(self.back, self.layers[1:], strict=True):
             x = x + back(y)

@@ -34,6 +34,9 @@ class LargeGT(nn.Module):
         norm: In the MLPs of the global module and the head. Batch norm is over the batch of all processes.
         mlp_dropout: In the MLPs. dropout: In the layers of the local module.
         decay, seed: Of the :class:`~graphformers.layers.Codebook`.
+        token_types: Whether the local module is told which tokens are the node's own, and which are averages over how
+            many hops. Not in the paper, whose module cannot know.
+        hops: Averages that come with each token, which token types are for.
 
     Shapes:
         tokens [B, K, 1 + hops, D]: row 0 of each node is the node itself, and column 0 of each row are features, then
@@ -58,18 +61,25 @@ class LargeGT(nn.Module):
         dropout: float = 0.3,
         decay: float = 0.99,
         seed: int = 0,
+        token_types: bool = False,
+        hops: int = 2,
     ) -> None:
         super().__init__()
         if mode not in ("local", "global", "full"):
             raise ValueError(f"mode: expected 'local', 'global' or 'full', got {mode!r}")
         if num_layers < 1:
             raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
-        self.mode, self.in_channels = mode, in_channels
+        if token_types and mode == "global":
+            raise ValueError("token_types: expected False in mode 'global', which sees no tokens")
+        if hops < 0:
+            raise ValueError(f"hops: expected 0 or more, got {hops}")
+        self.mode, self.in_channels, self.hops = mode, in_channels, hops
         self.local_module = self.encoder = self.global_module = None
         if mode != "global":
             self.local_module = LocalModule(
-                in_channels, channels, heads, num_layers=num_layers, mlp_dropout=mlp_dropout, dropout=dropout
-            )
+                in_channels, channels, heads, num_layers=num_layers, mlp_dropout=mlp_dropout, dropout=dropout,
+                num_types=2 * (1 + hops) if token_types else 0,
+            )  # fmt: skip
         if mode != "local":
             codebook = Codebook(num_centroids, global_channels + pe_channels, decay=decay, seed=seed)
             self.encoder = nn.Sequential(
@@ -100,7 +110,7 @@ class LargeGT(nn.Module):
         parts = []
         if self.local_module is not None:
             tokens = self._checked(tokens)
-            parts.append(self.local_module(tokens.flatten(1, 2)))
+            parts.append(self.local_module(tokens.flatten(1, 2), self._types(tokens)))
         if self.global_module is not None:
             parts.append(self.global_module(self._encoded(tokens, x), pe))
         return self.output(self.head(torch.cat(parts, 1)))
@@ -123,6 +133,17 @@ class LargeGT(nn.Module):
         if self.global_module is None:
             raise ValueError("mode: 'local' has no codebook")
         self.global_module.codebook.start(self.global_module.points(self._encoded(None, x), pe))
+
+    def _types(self, tokens: Tensor) -> Tensor | None:
+        """[K (1 + hops)]: the column of each token, counted on for the node's own."""
+        if self.local_module is None or self.local_module.types is None:
+            return None
+        size, columns = tokens.shape[1:3]
+        if columns != 1 + self.hops:
+            raise ValueError(f"tokens: expected averages over {self.hops} hops, got {columns - 1}")
+        types = torch.arange(columns, device=tokens.device).repeat(size)
+        types[:columns] += columns
+        return types
 
     def _checked(self, tokens: Tensor | None) -> Tensor:
         if tokens is None or tokens.ndim != 4 or tokens.shape[1] < 1 or tokens.shape[3] != self.in_channels:

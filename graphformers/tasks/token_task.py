@@ -100,7 +100,8 @@ class TokenTask(OfParts):
     def model_arguments(self) -> dict[str, Any]:
         """What the data say about a model."""
         places = 0 if self.places is None else self.places.shape[1]
-        return {"in_channels": self.table.shape[2], "out_channels": self.outputs, "pe_channels": places}
+        hops, features = self.table.shape[1] - 1, self.table.shape[2]
+        return {"in_channels": features, "out_channels": self.outputs, "pe_channels": places, "hops": hops}
 
     @property
     def summary(self) -> str:

@@ -71,6 +71,21 @@ def test_as_the_formula_says(seed: int, batch: int, tokens: int, channels: int, 
         torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
 
 
+def test_types_add_a_vector_to_each_token() -> None:
+    module = local_module(0, 4, 4, 2, 1, num_types=3)
+    g = torch.Generator().manual_seed(1)
+    x, types = torch.randn(2, 5, 4, generator=g, dtype=torch.float64), torch.tensor([2, 0, 1, 0, 0])
+    plain = local_module(0, 4, 4, 2, 1)
+    assert plain.load_state_dict(module.state_dict(), strict=False).unexpected_keys == ["types.weight"]
+    # Through a first map that is the identity on positive numbers, types can be put into what comes in.
+    for one in (module, plain):
+        nn.init.eye_(one.first.weight), nn.init.zeros_(one.first.bias)
+        nn.init.eye_(one.second.weight), nn.init.eye_(one.embed.weight)
+    x, added = x.abs() + 9, module.types(types)
+    torch.testing.assert_close(module(x, types), plain(x + added))
+    assert (module(x, types) - plain(x)).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_the_order_of_tokens_behind_the_first_does_not_matter(num_layers: int) -> None:
     module = local_module(0, 5, 4, 2, num_layers)

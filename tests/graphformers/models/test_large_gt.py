@@ -57,6 +57,27 @@ def test_the_order_of_tokens_does_not_matter(num_layers: int) -> None:
     torch.testing.assert_close(model(mixed, x, pe), model(tokens, x, pe))
 
 
+def test_with_types_it_knows_its_own_averages() -> None:
+    """Without types they can change places with those of any token; with types only whole tokens can."""
+    tokens, x, pe = some_inputs(3, 6)
+    exchanged, moved = tokens.clone(), tokens.clone()
+    exchanged[:, 0, 1:], exchanged[:, 3, 1:] = tokens[:, 3, 1:], tokens[:, 0, 1:]
+    moved[:, 1], moved[:, 3] = tokens[:, 3], tokens[:, 1]
+    plain, typed = model_for(), model_for(token_types=True)
+    torch.testing.assert_close(plain(exchanged, x, pe), plain(tokens, x, pe))
+    torch.testing.assert_close(typed(moved, x, pe), typed(tokens, x, pe))
+    assert (typed(exchanged, x, pe) - typed(tokens, x, pe)).abs().max() > 1e-3
+    within = tokens.clone()
+    within[:, 2, 1], within[:, 2, 2] = tokens[:, 2, 2], tokens[:, 2, 1]
+    torch.testing.assert_close(plain(within, x, pe), plain(tokens, x, pe))
+    assert (typed(within, x, pe) - typed(tokens, x, pe)).abs().max() > 1e-3
+
+
+def test_types_are_of_so_many_hops() -> None:
+    with pytest.raises(ValueError, match="tokens: expected averages over 2 hops, got 1"):
+        model_for(token_types=True)(*some_inputs(2, 5, hops=1))
+
+
 def test_own_features_are_in_the_tokens() -> None:
     model = model_for()
     tokens, x, pe = some_inputs(3, 6)
@@ -249,6 +270,8 @@ def test_inputs_that_are_refused(inputs: tuple[Any, ...], problem: str) -> None:
     [
         ({"mode": "both"}, "mode: expected 'local', 'global' or 'full', got 'both'"),
         ({"num_layers": 0}, "num_layers: expected at least 1, got 0"),
+        ({"hops": -1}, "hops: expected 0 or more, got -1"),
+        ({"mode": "global", "token_types": True}, "token_types: expected False in mode 'global'"),
         ({"norm": "group"}, "norm: expected 'batch', 'layer' or None, got 'group'"),
     ],
 )

@@ -133,7 +133,8 @@ def test_the_loss_is_of_known_labels() -> None:
 
 
 def test_the_data_say_what_the_model_is() -> None:
-    assert task_of().model_arguments == {"in_channels": 2, "out_channels": CLASSES, "pe_channels": 1}
+    expected = {"in_channels": 2, "out_channels": CLASSES, "pe_channels": 1, "hops": 2}
+    assert task_of().model_arguments == expected
     assert task_of(places=None).model_arguments["pe_channels"] == 0
 
 
