@@ -36,6 +36,9 @@ class Memory(nn.Module):
         super().__init__()
         self.asked: list[tuple[int, Tensor]] = []
 
+    def reset_state(self) -> None:
+        """It has none."""
+
     def scores(self, events: EventStream, end: int, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         self.asked.append((end, dst))
         return (events.src[:end] == src[:, None]).sum(1, keepdim=True).float().expand(dst.shape)
