@@ -130,7 +130,8 @@ class Todyformer(nn.Module):
         )  # fmt: skip
         self.norm = nn.LayerNorm(channels)
         # One of both: processes that train together would wait for the other's gradients in vain.
-        self.links = self.classes = None
+        self.links: TemporalLinkDecoder | None = None
+        self.classes: TemporalClassDecoder | None = None
         if classes is None:
             self.links = TemporalLinkDecoder(channels, self.time, time_dim, meetings=pair_meetings, dropout=dropout)
         else:

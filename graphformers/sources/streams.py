@@ -155,7 +155,7 @@ class TGBLinks:
 
     dataset: str
     root: str = "data/tgb"
-    links: FutureLinkSettings = field(default_factory=lambda: FutureLinkSettings(measure="mrr"))
+    links: FutureLinkSettings = field(default_factory=FutureLinkSettings)
 
     def task(self) -> FutureLinkTask:
         found = open_tgb(self.dataset, self.root)

@@ -168,6 +168,7 @@ def test_given_candidates_are_taken_and_looked_at() -> None:
     for table, message in (
         (torch.zeros(3, 4).long(), r"field 'candidates': shape \[3, 4\]"),
         (given("test") * 99, "expected 0 to 11, or -1 for none"),
+        (task.events.dst[task.split.test.start :, None], f"event {task.split.test.start} has its own destination"),
         (given("test") * 0 - 1, f"event {task.split.test.start} has none"),
     ):
         bad = replace(task, given_candidates=lambda _, table=table: table)
