@@ -69,7 +69,8 @@ def with_conditions(events: EventStream, settings: Conditions) -> EventStream:
     """The events with other ``edge_attr`` [E, channels] and other labels ``y`` [E], 1 if the source is unusual."""
     rng = generator(settings.seed, "conditions", "events")
     drawn, features = rng.random(len(events)), rng.normal(size=(len(events), settings.channels))
-    y, before = np.zeros(len(events), np.int64), {}
+    y = np.zeros(len(events), np.int64)
+    before: dict[int, tuple[float, float]] = {}
     for k, (node, t) in enumerate(zip(events.src.tolist(), events.t.tolist(), strict=True)):
         state, last = before.get(node, (settings.share, t))
         y[k] = drawn[k] < settings.later(state, t - last)
