@@ -110,7 +110,9 @@ def test_all_that_can_learn_does(name: str, classes: int | None) -> None:
     # One copy a node: whatever its keys and queries are, it attends to itself.
     idle = ("q_proj", "k_proj") if model.patches == 1 else ()
     still = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0}
-    assert {name for name in still if name.split(".")[-2] not in idle} == set()
+    if name == "nothing of events":  # in the first layer all nodes are alike, and attention has nothing to choose
+        still = {one for one in still if not one.startswith(("blocks.0.local.0.query", "blocks.0.local.0.key"))}
+    assert {one for one in still if one.split(".")[-2] not in idle} == set()
 
 
 @pytest.mark.parametrize("name", ["plain", "features", "no time"])
