@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from formerkit.io import ConfigError
+from formerkit.io import CheckpointError, ConfigError
 from formerkit.seeds import torch_seed
 from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
@@ -18,6 +18,7 @@ from formerkit.training.run import Run, environment
 from graphformers.record import Record
 from graphformers.settings import GraphTraining
 from graphformers.tasks import Task
+from graphformers.tasks.of_stream import has_state
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -51,8 +52,10 @@ def fit_task(
         What ``result.json`` says; None in all processes but the first.
 
     Raises:
-        ConfigError: If the training samples do not fill one step.
-        CheckpointError: If the folder holds a run of another configuration, or none of its checkpoints is whole.
+        ConfigError: If the training samples do not fill one step, or a model that carries a state along would be
+            saved inside an epoch.
+        CheckpointError: If the folder holds a run of another configuration, none of its checkpoints is whole, or the
+            checkpoint was made inside an epoch of a model that carries a state along.
     """
     fabric.print(task.summary)
     torch.manual_seed(torch_seed(seed, "weights"))
@@ -66,11 +69,21 @@ def fit_task(
     steps = task.steps_per_epoch(samples)
     if steps == 0:
         raise ConfigError(f"training.batch_size: the training samples do not fill one step of {samples}; lower it")
+    if has_state(objective) and settings.checkpoint_every % steps:
+        raise ConfigError(
+            f"training.checkpoint_every: expected a multiple of {steps}, the steps of an epoch, got "
+            f"{settings.checkpoint_every}: the model carries a state along, and can go on from whole epochs alone"
+        )
     schedule = settings.make_schedule(settings.epochs * steps, steps)
     checkpoint = found_checkpoint(str(output), resume)
     state: dict[str, Any] = {"step": 0, "best": None}
     if checkpoint is not None:
         state = restore(checkpoint, objective, optimizer, config)
+        if has_state(objective) and state["step"] % steps:
+            raise CheckpointError(
+                f"{checkpoint}: was made after {state['step']} steps, inside an epoch of {steps}; the model carries a "
+                "state along that is not in it, and can go on from whole epochs alone"
+            )
         schedule.restore(state["schedule"])
         fabric.print(f"resumed {checkpoint} after {state['step']} steps")
     fabric.print(
@@ -98,8 +111,9 @@ def fit_task(
     if run is not None and result is not None:
         run.close()
         metric = task.metric
+        beside = "".join(f", {one.name} {one.shown(result['also'][one.name])}" for one in metric.also)
         fabric.print(
-            f"\n{task.source}: test {metric.name} {metric.shown(result['test'])}, "
+            f"\n{task.source}: test {metric.name} {metric.shown(result['test'])}{beside}, "
             f"valid {metric.shown(result['valid'])} (epoch {result['best_epoch']:g})"
         )
     return result

@@ -12,9 +12,18 @@ from formerkit.io import ConfigError
 from graphformers.encodings import EncodingSettings, features_with_context, with_encodings
 from graphformers.samplers import KeptTokens
 from graphformers.stored_preparation import task_of_store
-from graphformers.tasks import FutureLinkTask, GraphTask, LinkTask, StoredTask, Task, TokenSettings, TokenTask
+from graphformers.tasks import (
+    DynamicNodeTask,
+    FutureLinkTask,
+    GraphTask,
+    LinkTask,
+    StoredTask,
+    Task,
+    TokenSettings,
+    TokenTask,
+)
 
-Found = GraphTask | LinkTask | StoredTask | FutureLinkTask
+Found = GraphTask | LinkTask | StoredTask | FutureLinkTask | DynamicNodeTask
 """What sources have."""
 
 
@@ -32,7 +41,7 @@ def prepared(
     Raises:
         ConfigError: If the model cannot learn this task.
     """
-    if isinstance(task, FutureLinkTask):
+    if isinstance(task, FutureLinkTask | DynamicNodeTask):
         return task
     if tokens is None:
         if isinstance(task, StoredTask):
@@ -51,7 +60,7 @@ def matching(task: Found, model: str) -> Found:
     Raises:
         ConfigError: If not.
     """
-    of_events = isinstance(task, FutureLinkTask)
+    of_events = isinstance(task, FutureLinkTask | DynamicNodeTask)
     if of_events != (model == "Todyformer"):
         wanted = "Todyformer, for a stream of events" if of_events else "another one than Todyformer, for graphs"
         raise ConfigError(f"model.name: expected {wanted}, got {model!r}")

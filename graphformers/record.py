@@ -100,13 +100,15 @@ class Record:
         best = load_checkpoint(path)
         self.objective.load_state_dict(best.model)
         metric, step = self.task.metric, int(best.state["step"])
+        test, also = self._final()
         result = {
             "source": self.task.source,
             "metric": metric.name,
             "higher_is_better": metric.higher_is_better,
             "scale": metric.scale,
             "valid": best.state["valid"],
-            "test": self._score("test"),
+            "test": test,
+            **({"also": also} if also else {}),
             "best_step": step,
             "best_epoch": step / self.steps_per_epoch,
             "parameters": sum(parameter.numel() for parameter in self.objective.parameters()),
@@ -121,6 +123,15 @@ class Record:
         )
         draw_curves(self.run.rows(), panels, self.run.folder / "curves.png")
         return result
+
+    def _final(self) -> tuple[float, dict[str, float]]:
+        """The score of the test part, and by name those that are reported beside it, from the same predictions."""
+        metric = self.task.metric
+        if not metric.also:
+            return self._score("test"), {}
+        with self.fabric.autocast():
+            found = self.task.predictions(self.objective, "test", self.settings.batch_size, self.fabric.device)
+        return metric(*found), {other.name: other(*found) for other in metric.also}
 
     def _score(self, part: Any) -> float:
         with self.fabric.autocast():

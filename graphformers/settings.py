@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FROM_DATA = frozenset(
     (
         "in_channels", "node_types", "edge_channels", "edge_types", "out_channels", "readout", "pe_channels",
-        "pe_signs", "edge_dim", "node_dim", "hops",
+        "pe_signs", "edge_dim", "node_dim", "classes", "hops",
     )
 )  # fmt: skip
 """Arguments of models that are read off the data and its encodings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from formerdata.temporal.borders import Ties, known_events
 from torch import Tensor
 
 from formerkit.seeds import generator
+from graphformers.temporal.class_questions import ClassQuestions
 from graphformers.temporal.evaluation import evaluating
 from graphformers.temporal.link_scorer import LinkScorer
+from graphformers.temporal.node_class_scorer import NodeClassScorer
 from graphformers.temporal.other_futures import other_futures
 
 _ROUNDING = 1e-3
@@ -22,9 +24,10 @@ _ROUNDING = 1e-3
 
 
 def assert_no_leak(
-    model: LinkScorer,
+    model: LinkScorer | NodeClassScorer,
     events: EventStream,
     *,
+    ask: Literal["links", "classes"] = "links",
     batch_size: int = 200,
     firsts: Sequence[int] | None = None,
     ties: Ties = "time",
@@ -56,6 +59,8 @@ def assert_no_leak(
 
     Args:
         model: Anything that scores.
+        ask: What the model is asked for: scores of links, or classes of the same nodes (``class_logits``, with features
+            of the events in question that do not change, since they are told). Labels are among what is replaced.
         events: A stream that the model can read; some hundred events show most leaks.
         batch_size: Events of a batch.
         firsts: First events of batches. None for up to seven: the stream's first event, four that part it evenly, and
@@ -67,12 +72,15 @@ def assert_no_leak(
         AssertionError: At the first leak; names the border, the change and the largest difference. Also if the scores
             are no finite [B, 4], if the model fails on a changed stream though not on the given one, or if it answers
             the same question differently ("nothing"), so that nothing can be compared.
-        ValueError: On a stream without events, or a first event that is not there.
+        ValueError: On a stream without events, a first event that is not there, or another kind of question.
     """
+    if ask not in ("links", "classes"):
+        raise ValueError(f"ask: {ask!r}, expected 'links' or 'classes'")
+    scorer: Any = ClassQuestions(model, events, seed) if ask == "classes" else model  # type: ignore[arg-type]
     for first in _borders(events, seed) if firsts is None else firsts:
         if not 0 <= first < len(events):
             raise ValueError(f"firsts: {first}, expected events from 0 to {len(events) - 1}")
-        border = _Border(model, events, first, known_events(events, first, ties))
+        border = _Border(scorer, events, first, known_events(events, first, ties))
         border.check(batch_size, generator(seed, "leak", first))
 
 

@@ -81,15 +81,8 @@ class TemporalLinkDecoder(nn.Module):
         return torch.cat(parts) if parts else to_hidden.new_zeros(dst.shape)
 
     def _age(self, t_last: Tensor, rows: Tensor, t: Tensor) -> Tensor:
-        """[..., time_dim]: phi(t - t_last) of rows [...]; 0 of those that have no last time."""
         assert self.time is not None
-        seen = rows < len(t_last)
-        if len(t_last) == 0:
-            return self.out.weight.new_zeros(*rows.shape, 2 * len(self.time.frequencies))
-        dt = torch.where(seen, t - t_last[rows.clamp(max=len(t_last) - 1)], 0)
-        if dt.numel() and float(dt.min()) < 0:
-            raise ValueError(f"t: a time is {-float(dt.min()):g} before the last event of its nodes in the window")
-        return self.time(dt, self.out.weight.dtype) * seen[..., None]
+        return self.time.since(t_last, rows, t, self.out.weight.dtype)
 
     def _meetings(self, states: NodeStates, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         assert self.pair is not None

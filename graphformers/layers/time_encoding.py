@@ -58,6 +58,20 @@ class TimeEncoding(nn.Module):
         phase = (2 * math.pi * turns.frac()).to(dtype)
         return torch.cat([phase.cos(), phase.sin()], -1)
 
+    def since(self, t_last: Tensor, rows: Tensor, t: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """[..., channels] of ``t - t_last[rows]``; 0 for rows [...] that are not in ``t_last`` [n], from n on.
+
+        Raises:
+            ValueError: If a time ``t`` is before the last one.
+        """
+        if len(t_last) == 0:
+            return torch.zeros(*rows.shape, 2 * len(self.frequencies), dtype=dtype, device=rows.device)
+        seen = rows < len(t_last)
+        dt = torch.where(seen, t - t_last[rows.clamp(max=len(t_last) - 1)], 0)
+        if dt.numel() and float(dt.min()) < 0:
+            raise ValueError(f"t: a time is {-float(dt.min()):g} before the last event of its nodes in the window")
+        return self(dt, dtype) * seen[..., None]
+
 
 def position_encoding(positions: Tensor, channels: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """[n, channels] of whole numbers [n]: sines and cosines (Vaswani et al., 2017, section 3.5)."""

@@ -9,8 +9,8 @@ is asked, so the window is encoded once for any number of questions.
 Inferred, for the text does not say: patches of equal numbers of events; Omega, which is three counts
 (:mod:`~graphformers.layers.event_features`); GELU and no norm in the local encoder; a pre-norm Transformer of one layer
 and its encoding of positions (:mod:`~graphformers.layers.node_sequence`); the norm of the states; that a state is that
-of the last copy; a learned state of nodes that are not in the window; the decoders; the logarithm in the encoding of
-time. Counts, encodings, readout and the number of layers are arguments.
+of the last copy; a learned state of nodes that are not in the window; the decoders, and what that of classes is told;
+the logarithm in the encoding of time. Counts, encodings, readout and the number of layers are arguments.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from formerdata.temporal import EventStream
 from torch import Tensor, nn
 
 from formerkit.mixers.packing import sequence_of_rows
+from graphformers.layers.class_decoder import TemporalClassDecoder
 from graphformers.layers.event_features import Encodings, EventEncoder
 from graphformers.layers.node_sequence import SequenceEncoder
 from graphformers.layers.node_states import Meetings, NodeStates
@@ -34,16 +35,19 @@ from graphformers.temporal.link_loss import link_loss
 
 
 class Todyformer(nn.Module):
-    """States of nodes, logits of future links, and of classes of nodes.
+    """States of nodes; from these, logits of future links or of classes of nodes.
 
     A model without identities of nodes: it treats alike what has the same past.
+
+    Attributes:
+        stateful: See :class:`~graphformers.temporal.TrainableLinkScorer`.
 
     Args:
         channels: d. num_layers: L, blocks; 0 for features of nodes alone. heads: H, a divisor of d.
         window: W, events that are looked at.
         patches: M; 1 for no patches.
         edge_dim: Features of an event. node_dim: Features of a node. None for those that have none.
-        classes: Classes of a node, or None.
+        classes: Classes of a node; the model then has no decoder of links. None for one that has.
         time_dim: Channels of the encoding of time, even.
         local_layers: Layers of the local encoder in each block.
         expansion: Width of the Transformer's feed-forward, in channels.
@@ -55,12 +59,16 @@ class Todyformer(nn.Module):
         logarithmic, shortest, longest: Of :class:`~graphformers.layers.time_encoding.TimeEncoding`.
         global_encoder: Whether there is one.
         degrees, meetings: Parts of Omega.
+        event_features: Whether the decoder of classes is told the features of the event itself, which belong to what is
+            asked and not to what is known. Inferred; TGN's and DyGLib's are told the state alone.
         pair_meetings: Whether :class:`~graphformers.layers.temporal_decoder.TemporalLinkDecoder` is told what two nodes
             had with each other in the window. Not in the paper.
 
     Raises:
         ValueError: On sizes that are out of range.
     """
+
+    stateful = False
 
     def __init__(
         self,
@@ -87,6 +95,7 @@ class Todyformer(nn.Module):
         global_encoder: bool = True,
         degrees: bool = True,
         meetings: bool = True,
+        event_features: bool = True,
         pair_meetings: bool = False,
     ) -> None:
         super().__init__()
@@ -120,19 +129,18 @@ class Todyformer(nn.Module):
             for _ in range(num_layers)
         )  # fmt: skip
         self.norm = nn.LayerNorm(channels)
-        self.links = TemporalLinkDecoder(channels, self.time, time_dim, meetings=pair_meetings, dropout=dropout)
-        self.classes = None
-        if classes is not None:
-            self.classes = nn.Sequential(
-                nn.Linear(channels + (edge_dim or 0), channels),
-                nn.GELU(),
-                nn.Dropout(dropout),
-                nn.Linear(channels, classes),
-            )
+        # One of both: processes that train together would wait for the other's gradients in vain.
+        self.links: TemporalLinkDecoder | None = None
+        self.classes: TemporalClassDecoder | None = None
+        if classes is None:
+            self.links = TemporalLinkDecoder(channels, self.time, time_dim, meetings=pair_meetings, dropout=dropout)
+        else:
+            told = edge_dim or 0 if event_features else 0
+            self.classes = TemporalClassDecoder(channels, classes, self.time, time_dim, event_dim=told, dropout=dropout)
         self._initialise()
 
     def reset_parameters(self) -> None:
-        reset(self.features, self.events, *self.blocks, self.norm, self.links, *(self.classes or ()))
+        reset(self.features, self.events, *self.blocks, self.norm, self.links, self.classes)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -161,15 +169,18 @@ class Todyformer(nn.Module):
             for block in self.blocks:
                 h = block(h, cut, told, age)
         last = cut.cu_seqlens[1:].long() - 1
-        met = None if self.links.pair is None else Meetings.of(src, dst, t, window.num_nodes)
+        met = None if self.links is None or self.links.pair is None else Meetings.of(src, dst, t, window.num_nodes)
         return NodeStates(self.norm(self._read(h, cut, last)), cut.nodes, cut.t_last[last], window.num_nodes, x, met)
 
     def score(self, states: NodeStates, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         """[B, C] logits of events from src [B] to each of dst [B, C] at times t [B] float64.
 
         Raises:
-            ValueError: On nodes that are not there, shapes that do not agree, or times before the last event of a node.
+            ValueError: If the model was made for classes, on nodes that are not there, shapes that do not agree, or
+                times before the last event of a node.
         """
+        if self.links is None:
+            raise ValueError("classes: the model was made for these, and has no decoder of links")
         if dst.ndim != 2 or src.shape != dst.shape[:1] or t.shape != src.shape:
             raise ValueError(f"src, dst, t: expected [B], [B, C] and [B], got {list(src.shape)}, {list(dst.shape)} and "
                              f"{list(t.shape)}")  # fmt: skip
@@ -177,27 +188,36 @@ class Todyformer(nn.Module):
         table, rows = self._table(states, "src, dst", torch.cat([src[:, None], dst], 1))
         return self.links(states, table, rows, src, dst, t)
 
-    def classify(self, states: NodeStates, src: Tensor, edge_attr: Tensor | None = None) -> Tensor:
-        """[B, classes] logits of nodes src [B] at events with features edge_attr [B, edge_dim].
+    def classify(self, states: NodeStates, src: Tensor, t: Tensor, edge_attr: Tensor | None = None) -> Tensor:
+        """[B, classes] logits of nodes src [B] at events of times t [B] float64 with features edge_attr [B, edge_dim].
 
         Raises:
-            ValueError: If the model has no classes, on nodes that are not there, or if features are missing.
+            ValueError: If the model has no classes, on nodes that are not there, times before the last event of a node,
+                shapes that do not agree, or if features are missing.
         """
         if self.classes is None:
             raise ValueError("classes: the model was made without")
-        src = src.to(self.absent.device)
+        if src.ndim != 1 or t.shape != src.shape:
+            raise ValueError(f"src, t: expected [B] and [B], got {list(src.shape)} and {list(t.shape)}")
+        src, t = src.to(self.absent.device), t.to(self.absent.device)
         table, rows = self._table(states, "src", src)
-        told = _features("edge_attr", edge_attr, self.edge_dim, src.device)
-        parts = [table[rows]] if told is None else [table[rows], told.to(table.dtype)]
-        return self.classes(torch.cat(parts, 1))
+        told = None
+        if self.classes.event is not None:
+            told = _features("edge_attr", edge_attr, self.edge_dim, src.device)
+            if told is not None and len(told) != len(src):
+                raise ValueError(f"edge_attr: {len(told)} rows, expected {len(src)}, one an event")
+        return self.classes(table[rows], states.t_last, rows, t, told)
 
     def scores(self, events: EventStream, end: int, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         """:class:`~graphformers.temporal.link_scorer.LinkScorer`: :meth:`score` after the last W of ``events[:end]``.
 
         The window is seen from the time of its own last event, so what is asked does not change what is known.
         """
-        window = events[max(0, end - self.window) : end]
-        return self.score(self.encode(window, float(window.t[-1]) if len(window) else 0.0), src, dst, t)
+        return self.score(self._known(events, end), src, dst, t)
+
+    def class_logits(self, events: EventStream, end: int, src: Tensor, t: Tensor, edge_attr: Tensor | None) -> Tensor:
+        """:class:`~graphformers.temporal.NodeClassScorer`: :meth:`classify` after the last W of ``events[:end]``."""
+        return self.classify(self._known(events, end), src, t, edge_attr)
 
     def loss(self, events: EventStream, end: int, src: Tensor, dst: Tensor, negatives: Tensor, t: Tensor) -> Tensor:
         """:class:`~graphformers.temporal.TrainableLinkScorer`: binary cross entropy of events and false ones."""
@@ -205,6 +225,10 @@ class Todyformer(nn.Module):
 
     def reset_state(self) -> None:
         """Nothing: all is in the window."""
+
+    def _known(self, events: EventStream, end: int) -> NodeStates:
+        window = events[max(0, end - self.window) : end]
+        return self.encode(window, float(window.t[-1]) if len(window) else 0.0)
 
     def _inputs(self, x: Tensor | None, nodes: Tensor) -> Tensor:
         """[n, d], of nodes [n]."""

@@ -1,5 +1,7 @@
 """What is to be predicted, from which part of the data, and how it is scored."""
 
+from graphformers.tasks.dynamic_node_settings import DynamicNodeSettings
+from graphformers.tasks.dynamic_node_task import DynamicNodeTask, NodeBatch
 from graphformers.tasks.future_link_settings import FutureLinkSettings
 from graphformers.tasks.future_link_task import EventBatch, FutureLinkTask
 from graphformers.tasks.graph_task import GraphTask, Objective
@@ -12,6 +14,8 @@ from graphformers.tasks.token_settings import TokenSettings
 from graphformers.tasks.token_task import TokenTask
 
 __all__ = [
+    "DynamicNodeSettings",
+    "DynamicNodeTask",
     "EventBatch",
     "FutureLinkSettings",
     "FutureLinkTask",
@@ -19,6 +23,7 @@ __all__ = [
     "LinkSettings",
     "LinkTask",
     "Metric",
+    "NodeBatch",
     "Objective",
     "Part",
     "StoredTask",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,12 +11,13 @@ import torch
 from formerdata.temporal import ChronologicalSplit, EventStream, NegativeSampler, known_events
 from torch import Tensor, nn
 
-from formerkit.io import ConfigError
+from graphformers.tasks.future_link_metric import RECIPROCAL_RANK, average_precision_of
 from graphformers.tasks.future_link_settings import FutureLinkSettings
+from graphformers.tasks.link_candidates import checked_candidates, drawn_candidates
 from graphformers.tasks.metric import Metric
+from graphformers.tasks.of_stream import OfStream
 from graphformers.tasks.task import Part
-from graphformers.temporal.evaluation import scored_links
-from graphformers.temporal.link_quality import link_quality
+from graphformers.temporal.evaluation import scored_candidates, scored_links
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EventBatch:
 
 
 @dataclass(frozen=True)
-class FutureLinkTask:
+class FutureLinkTask(OfStream):
     """Which events come next.
 
     Attributes:
@@ -54,6 +54,8 @@ class FutureLinkTask:
         source: Where the data come from, for people; "built-in" if they were generated.
         settings: What is known before a batch, and what events are told from.
         learnt_from: Parts whose events training predicts; there is no other choice than training.
+        given_candidates: From "valid" or "test" to false destinations [n, C] int64 of each event of that part, -1 where
+            one has fewer; None to draw them.
     """
 
     events: EventStream
@@ -61,11 +63,7 @@ class FutureLinkTask:
     source: str
     settings: FutureLinkSettings = field(default_factory=FutureLinkSettings)
     learnt_from: tuple[Part, ...] = ("train",)
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError if events of other parts are to be learnt from: in their turn they are seen as the past."""
-        if self.learnt_from != ("train",):
-            raise ConfigError(f"learn_from: expected [train] for future links, got {list(self.learnt_from)}")
+    given_candidates: Callable[[Part], Tensor] | None = None
 
     def checked(self) -> FutureLinkTask:
         """Itself, if stream and split are as they should be.
@@ -79,48 +77,19 @@ class FutureLinkTask:
 
     @property
     def metric(self) -> Metric:
-        """Average precision, of logits of events [n] and of false ones [n]; the mean over batches, as in tables."""
-        size = self.settings.score_batch
-        return Metric("average precision", lambda true, false: link_quality(true, false, batch_size=size).ap, scale=100)
-
-    @property
-    def labels_seen(self) -> tuple[Part, ...]:
-        return self.learnt_from
+        """Of logits of events [n] and of false ones [n] or [n, C]: :mod:`graphformers.tasks.future_link_metric`."""
+        if self.settings.measure == "mrr":
+            return RECIPROCAL_RANK
+        return average_precision_of(self.settings.score_batch)
 
     @property
     def model_arguments(self) -> dict[str, Any]:
         """What the data say about a model."""
-        edge_attr, x = self.events.edge_attr, self.events.x
-        return {
-            "edge_dim": None if edge_attr is None else edge_attr.shape[1],
-            "node_dim": None if x is None else x.shape[1],
-        }
-
-    @property
-    def part_sizes(self) -> tuple[int, int, int]:
-        """Events for training, validation and test."""
-        return len(self.split.train), len(self.split.valid), len(self.split.test)
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        sizes = ", ".join(f"{size:,}" for size in self.part_sizes)
-        return f"{self.source}: {len(self.events):,} events of {self.events.num_nodes:,} nodes; parts of {sizes}"
-
-    @property
-    def splits_sha256(self) -> str:
-        """Of the events and the parts, to tell whether two runs had the same."""
-        digest = hashlib.sha256(repr(self.split).encode())
-        for column in (self.events.src, self.events.dst, self.events.t):
-            digest.update(column.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return dict(self.feature_arguments)
 
     def objective(self, model: nn.Module) -> nn.Module:
         """The model, called with a batch."""
         return FutureLinkObjective(model)
-
-    def steps_per_epoch(self, samples_per_step: int) -> int:
-        return len(self.split.train) // samples_per_step
 
     def training_batches(
         self, epochs: int, batch_size: int, accumulate: int, *, seed: int, start_step: int, rank: int, world_size: int
@@ -131,19 +100,15 @@ class FutureLinkTask:
         """
         train = self.events[: self.split.train_end]
         sampler = NegativeSampler(train, "random", seed=seed)
-        size = batch_size * accumulate * world_size
-        steps = self.steps_per_epoch(size)
-        for step in range(start_step, epochs * steps):
-            epoch, place = divmod(step, steps)
-            for number in range(accumulate):
-                first = place * size + (number * world_size + rank) * batch_size
-                batch = range(first, first + batch_size)
-                drawn = [sampler.draw(batch, epoch, first, n)[1] for n in range(self.settings.negatives)]
-                rows = slice(batch.start, batch.stop)
-                yield EventBatch(
-                    self.events, known_events(self.events, first, self.settings.ties), self.events.src[rows],
-                    self.events.dst[rows], torch.stack(drawn, 1), self.events.t[rows],
-                )  # fmt: skip
+        for epoch, batch in self.training_runs(
+            epochs, batch_size, accumulate, start_step=start_step, rank=rank, world_size=world_size
+        ):
+            drawn = [sampler.draw(batch, epoch, batch.start, n)[1] for n in range(self.settings.negatives)]
+            rows = slice(batch.start, batch.stop)
+            yield EventBatch(
+                self.events, known_events(self.events, batch.start, self.settings.ties), self.events.src[rows],
+                self.events.dst[rows], torch.stack(drawn, 1), self.events.t[rows],
+            )  # fmt: skip
 
     def score(self, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
         """The metric over a part; batches are those of the settings, whatever ``batch_size``."""
@@ -162,11 +127,35 @@ class FutureLinkTask:
     def predictions(
         self, objective: nn.Module, part: Part, batch_size: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """Logits of a part's events [n] and of as many false ones [n], on the CPU."""
-        return scored_links(
-            objective.model, self.events, getattr(self.split, part), self._false_events[part].draw,  # type: ignore[arg-type]
-            batch_size=self.settings.score_batch, ties=self.settings.ties,
+        """Logits of a part's events [n] and of as many false ones [n], or of candidates [n, C], on the CPU."""
+        model: Any = objective.model
+        model.reset_state()  # what older parameters made of the past: a score belongs to the weights of now
+        chosen, settings = getattr(self.split, part), self.settings
+        if settings.measure == "ap":
+            return scored_links(
+                model, self.events, chosen, self._false_events[part].draw,
+                batch_size=settings.score_batch, ties=settings.ties,
+            )  # fmt: skip
+        table = self._candidates(part)
+        return scored_candidates(
+            model, self.events, chosen, lambda run: table[run.start - chosen.start : run.stop - chosen.start].long(),
+            batch_size=settings.score_batch, ties=settings.ties,
         )  # fmt: skip
+
+    @cached_property
+    def _tables(self) -> dict[Part, Tensor]:
+        """Candidates of the parts that have been scored."""
+        return {}
+
+    def _candidates(self, part: Part) -> Tensor:
+        """[n, C] int32, the same at each call; drawn, or read, at the first."""
+        if part not in self._tables:
+            if self.given_candidates is not None and part != "train":
+                found = checked_candidates(self.given_candidates(part), self.events, getattr(self.split, part))
+            else:
+                found = drawn_candidates(self.events, self.split, part, self.settings, SCORE_SEEDS[part])
+            self._tables[part] = found.int()
+        return self._tables[part]
 
 
 SCORE_SEEDS: dict[Part, int] = {"train": 0, "valid": 0, "test": 2}

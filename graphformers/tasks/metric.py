@@ -24,12 +24,14 @@ class Metric:
             :class:`~graphformers.tasks.LinkTask` has them: logits of links and of false ones.
         higher_is_better: Else lower is.
         scale: What the score is multiplied by in tables: 100 for percent.
+        also: Other scores of the same two tensors, which are reported beside that of the test part.
     """
 
     name: str
     function: Score
     higher_is_better: bool = True
     scale: float = 1.0
+    also: tuple[Metric, ...] = ()
 
     def __call__(self, targets: Tensor, predictions: Tensor) -> float:
         return self.function(targets, predictions)

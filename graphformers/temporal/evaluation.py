@@ -10,7 +10,8 @@ from formerdata.temporal import EventStream
 from formerdata.temporal.borders import Ties, batches, check_range, known_events
 from torch import Tensor, nn
 
-from graphformers.temporal.link_quality import LinkQuality, RankQuality, candidate_ranks, link_quality, rank_quality
+from graphformers.metrics import link_ranks
+from graphformers.temporal.link_quality import LinkQuality, RankQuality, link_quality, rank_quality, with_missing
 from graphformers.temporal.link_scorer import LinkScorer
 
 
@@ -102,7 +103,36 @@ def evaluate_one_vs_many(
         ValueError: On a run that is not there or empty, candidates of another shape or with an event's own destination
             among them, no event that counts, or scores of another shape or not finite.
     """
-    ranks = []
+    parts = _scored_candidates(scorer, events, chosen, candidates, batch_size, ties, only)
+    return rank_quality(torch.cat([link_ranks(*part) for part in parts]), hits=hits)
+
+
+def scored_candidates(
+    scorer: LinkScorer,
+    events: EventStream,
+    chosen: range,
+    candidates: Callable[[range], Tensor],
+    *,
+    batch_size: int = 200,
+    ties: Ties = "time",
+    only: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Scores of events [n] and of the candidates of each [n, C], on the CPU; arguments as of
+    :func:`evaluate_one_vs_many`.
+
+    Where an event has fewer than C candidates, the others have a score below its own, so that no rank counts them.
+    """
+    positive, negative = zip(
+        *_scored_candidates(scorer, events, chosen, candidates, batch_size, ties, only), strict=True
+    )
+    return torch.cat(positive), torch.cat(negative)
+
+
+def _scored_candidates(
+    scorer: LinkScorer, events: EventStream, chosen: range, candidates: Callable[[range], Tensor], batch_size: int,
+    ties: Ties, only: Tensor | None,
+) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
+    """Batch by batch."""
     with evaluating(scorer):
         for _, batch, rows in _batches(events, chosen, batch_size, only):
             others = candidates(batch)
@@ -116,8 +146,7 @@ def evaluate_one_vs_many(
             asked = torch.cat([true, torch.where(absent, true, others)], 1)
             end = known_events(events, batch.start, ties)
             found = _ask(scorer, events, end, events.src[rows], asked, events.t[rows])
-            ranks.append(candidate_ranks(found[:, 0], found[:, 1:], absent))
-    return rank_quality(torch.cat(ranks), hits=hits)
+            yield found[:, 0], with_missing(found[:, 0], found[:, 1:], absent)
 
 
 @contextmanager

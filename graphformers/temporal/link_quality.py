@@ -79,8 +79,14 @@ def candidate_ranks(positive: Tensor, negative: Tensor, missing: Tensor) -> Tens
     Raises:
         ValueError: On other shapes, no events, or scores that are not finite.
     """
+    return link_ranks(positive, with_missing(positive, negative, missing))
+
+
+def with_missing(positive: Tensor, negative: Tensor, missing: Tensor) -> Tensor:
+    """[n, C]: ``negative``, but where a candidate is missing the next number below the event's own score, so that
+    scores stay finite and no rank counts it; arguments as of :func:`candidate_ranks`."""
     below = torch.nextafter(positive, positive.new_tensor(-torch.inf))[:, None]
-    return link_ranks(positive, torch.where(missing, below, negative))
+    return torch.where(missing, below, negative)
 
 
 def rank_quality(ranks: Tensor, *, hits: tuple[int, ...] = (1, 3, 10)) -> RankQuality:

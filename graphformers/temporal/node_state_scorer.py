@@ -35,16 +35,11 @@ class LinkDecoder(nn.Module):
             h: [n, D] states. last: [n] float64, times of last events, minus infinity for none.
             src: [B] and dst: [B, C], rows of these. t: [B] float64.
         """
-        source = self.source(torch.cat([h[src], self._elapsed(last[src], t)], 1))
-        destination = self.destination(h)[dst] + self.destination_elapsed(self._elapsed(last[dst], t[:, None]))
+        source = self.source(torch.cat([h[src], elapsed(last[src], t, self.time_unit)], 1))
+        since = elapsed(last[dst], t[:, None], self.time_unit)
+        destination = self.destination(h)[dst] + self.destination_elapsed(since)
         logits: Tensor = self.out(F.relu(source[:, None] + destination))
         return logits[..., 0]
-
-    def _elapsed(self, last: Tensor, t: Tensor) -> Tensor:
-        """[..., 2]: log(1 + time) since the last event, and 1; zeros if there was none."""
-        known = last > -torch.inf
-        ago = torch.where(known, ((t - last) / self.time_unit).clamp(min=0).log1p(), 0)
-        return torch.stack([ago, known], -1).float()
 
 
 class NodeStateScorer(nn.Module, ABC):
@@ -56,11 +51,14 @@ class NodeStateScorer(nn.Module, ABC):
         time_unit: What times are measured in, in the unit of the stream; such as 3600.0 for hours.
     """
 
+    stateful = False
+    """The table of recent events is a state, but parameters have no part in it."""
+
     def __init__(self, channels: int, num_recent: int, time_unit: float) -> None:
         super().__init__()
         if not time_unit > 0:
             raise ValueError(f"time_unit: expected above 0, got {time_unit}")
-        self.time_unit = time_unit
+        self.channels, self.time_unit = channels, time_unit
         self.recent = RecentEvents(num_recent)
         self.decoder = LinkDecoder(channels, time_unit)
 
@@ -72,12 +70,16 @@ class NodeStateScorer(nn.Module, ABC):
         """Forget all events."""
         self.recent.reset_state()
 
+    def states(self, events: EventStream, end: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, D] states of nodes [n], ascending and each once; and [n] float64, when each had its last event, minus
+        infinity for none."""
+        self.recent.advance(events, end)
+        return self.encode(events, end, nodes), self.recent.last_times(events, nodes)
+
     def logits(self, events: EventStream, end: int, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         """[B, C]; arguments as of :class:`graphformers.temporal.LinkScorer`."""
         nodes, rows = torch.cat([src, dst.flatten()]).unique(return_inverse=True)
-        self.recent.advance(events, end)
-        states = self.encode(events, end, nodes)
-        last = self.recent.last_times(events, nodes)
+        states, last = self.states(events, end, nodes)
         found: Tensor = self.decoder(states, last, rows[: len(src)], rows[len(src) :].reshape(dst.shape), t)
         return found
 
@@ -94,6 +96,18 @@ class NodeStateScorer(nn.Module, ABC):
     def ages(self, events: EventStream, end: int, which: Tensor) -> Tensor:
         """[e] float32, times from events [e] to the last known one, in ``time_unit``."""
         return ((events.t[end - 1 : end] - events.t[which]) / self.time_unit).float()
+
+
+def elapsed(last: Tensor, t: Tensor, time_unit: float) -> Tensor:
+    """[..., 2]: log(1 + time) since the last event, and 1; zeros if there was none.
+
+    Args:
+        last: [...] float64, minus infinity for none. t: Of a shape that goes with it.
+        time_unit: What times are measured in.
+    """
+    known = last > -torch.inf
+    ago = torch.where(known, ((t - last) / time_unit).clamp(min=0).log1p(), 0)
+    return torch.stack([ago, known.expand_as(ago)], -1).float()
 
 
 def event_features(events: EventStream, which: Tensor, channels: int) -> Tensor:

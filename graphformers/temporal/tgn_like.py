@@ -39,6 +39,8 @@ class TGNLike(NodeStateScorer):
     _kept: tuple[Tensor, Tensor, dict, dict] | None
     """The memory before an unfinished group."""
 
+    stateful = True
+
     def __init__(
         self,
         num_nodes: int,

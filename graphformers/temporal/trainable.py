@@ -16,7 +16,13 @@ class TrainableLinkScorer(LinkScorer, Protocol):
     It may carry a state along, such as a memory of each node, which is fed with each event once while ``end`` grows.
     The state is no parameter: no gradient goes back into earlier batches, checkpoints do not hold it, and after a step
     of the optimizer it is what older parameters made of the past, until ``reset_state``.
+
+    Attributes:
+        stateful: Whether parameters have a part in that state. If so, a training that was broken off can go on at the
+            start of an epoch alone, where the past is empty.
     """
+
+    stateful: bool
 
     def loss(self, events: EventStream, end: int, src: Tensor, dst: Tensor, negatives: Tensor, t: Tensor) -> Tensor:
         """The loss of a batch, a number with gradients.

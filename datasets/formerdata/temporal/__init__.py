@@ -2,6 +2,7 @@
 
 from formerdata.temporal.borders import batches, known_events, same_time
 from formerdata.temporal.candidates import CandidateSampler, candidates
+from formerdata.temporal.conditions import ConditionOracle, Conditions, with_conditions
 from formerdata.temporal.edge_list import read_edge_list
 from formerdata.temporal.generated import InteractionOracle, Interactions, interactions, true_scores
 from formerdata.temporal.jodie import read_dyglib, read_jodie, write_dyglib
@@ -15,11 +16,13 @@ from formerdata.temporal.splits import (
     select_events,
 )
 from formerdata.temporal.stream import EventStream, sort_events
-from formerdata.temporal.tgb import from_tgb, open_tgb, tgb_candidates
+from formerdata.temporal.tgb import from_tgb, open_tgb, tgb_candidate_table, tgb_candidates
 
 __all__ = [
     "CandidateSampler",
     "ChronologicalSplit",
+    "ConditionOracle",
+    "Conditions",
     "EventStream",
     "HiddenNodes",
     "InteractionOracle",
@@ -40,8 +43,10 @@ __all__ = [
     "same_time",
     "select_events",
     "sort_events",
+    "tgb_candidate_table",
     "tgb_candidates",
     "to_temporal_data",
     "true_scores",
+    "with_conditions",
     "write_dyglib",
 ]

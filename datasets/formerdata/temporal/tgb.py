@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from formerdata.temporal.borders import check_range
+from formerdata.temporal.borders import batches, check_range
 from formerdata.temporal.order import in_order
 from formerdata.temporal.splits import ChronologicalSplit
 from formerdata.temporal.stream import EventStream, feature_table
@@ -66,6 +66,21 @@ def tgb_candidates(dataset: Any, events: EventStream, batch: range, part: str) -
     query = [values[batch.start : batch.stop].long() for values in (events.src, events.dst, events.t)]
     found = dataset.negative_sampler.query_batch(*query, split_mode=part)
     return [torch.as_tensor(row, dtype=torch.int64) for row in found]
+
+
+def tgb_candidate_table(dataset: Any, events: EventStream, run: range, part: str) -> Tensor:
+    """The same of a whole part, loaded if need be: [n, C] int32, -1 where an event has fewer than C.
+
+    Args:
+        dataset, events: As of :func:`tgb_candidates`.
+        run: The events of that part.
+        part: "val" or "test".
+    """
+    getattr(dataset, f"load_{part}_ns")()
+    rows: list[Tensor] = []
+    for batch in batches(run, 1000):
+        rows.extend(row.int() for row in tgb_candidates(dataset, events, batch, part))
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
 
 def _split(dataset: Any, count: int, name: str) -> ChronologicalSplit:

@@ -14,6 +14,7 @@ from formerdata.temporal import (
     from_temporal_data,
     from_tgb,
     open_tgb,
+    tgb_candidate_table,
     tgb_candidates,
     to_temporal_data,
 )
@@ -96,6 +97,11 @@ def test_a_tgb_data_set() -> None:
     assert [row.tolist() for row in found] == [[2, 5], [1, 5, 7]]
     with pytest.raises(ValueError, match="batch"):
         tgb_candidates(source, events, range(6, 6), "test")
+    loaded: list[str] = []
+    source.load_test_ns = lambda: loaded.append("test")
+    table = tgb_candidate_table(source, events, split.test, "test")
+    assert table.tolist() == [[2, 5, -1], [1, 5, 7]]
+    assert loaded == ["test"]
 
 
 def test_tgb_data_sets_that_do_not_fit() -> None:

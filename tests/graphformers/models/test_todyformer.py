@@ -95,17 +95,46 @@ def test_equals_the_formula_on_any_window(seed: int, count: int, patches: int) -
         torch.testing.assert_close(row, wanted[node][0])
 
 
+@pytest.mark.parametrize("classes", [None, 3])
 @pytest.mark.parametrize("name", OPTIONS)
-def test_all_that_can_learn_does(name: str) -> None:
-    model, events = model_for(classes=3, **OPTIONS[name]), some_events(17)
-    src, dst, t = questions()
-    states = model.encode(events, 25.0)
-    of_events = torch.randn(4, 3, generator=torch.Generator().manual_seed(1)) if model.edge_dim else None
-    (model.score(states, src, dst, t).square().sum() + model.classify(states, src, of_events).square().sum()).backward()
+def test_all_that_can_learn_does(name: str, classes: int | None) -> None:
+    events, (src, dst, t) = some_events(17), questions()
+    if classes is None:
+        model = model_for(**OPTIONS[name])
+        answers = model.score(model.encode(events, 25.0), src, dst, t)
+    else:
+        model = model_for(classes=classes, **OPTIONS[name])
+        of_events = torch.randn(4, 3, generator=torch.Generator().manual_seed(1)) if model.edge_dim else None
+        answers = model.classify(model.encode(events, 25.0), src, t, of_events)
+    answers.square().sum().backward()
     # One copy a node: whatever its keys and queries are, it attends to itself.
     idle = ("q_proj", "k_proj") if model.patches == 1 else ()
     still = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0}
-    assert {name for name in still if name.split(".")[-2] not in idle} == set()
+    if name == "nothing of events":  # in the first layer all nodes are alike, and attention has nothing to choose
+        still = {one for one in still if not one.startswith(("blocks.0.local.0.query", "blocks.0.local.0.key"))}
+    assert {one for one in still if one.split(".")[-2] not in idle} == set()
+
+
+@pytest.mark.parametrize("name", ["plain", "features", "no time"])
+@pytest.mark.parametrize("event_features", [True, False])
+def test_classes_are_those_of_the_formula(name: str, event_features: bool) -> None:
+    model, events = model_for(classes=3, event_features=event_features, **OPTIONS[name]), some_events(17)
+    src = torch.tensor([0, 3, 3, NODES - 1])
+    t, told = 30.0 + torch.arange(4).double(), torch.randn(4, 3, generator=torch.Generator().manual_seed(1)).double()
+    wanted, decoder = twin.encode(model, events, 25.0), model.classes
+    assert decoder is not None
+    rows = []
+    for u, time, x in zip(src.tolist(), t.tolist(), told, strict=True):
+        away = model.absent if model.features is None else model.absent + model.features(events.x[u].double())  # type: ignore[index]
+        hidden = decoder.node(wanted[u][0] if u in wanted else away)
+        if decoder.age is not None and u in wanted:
+            hidden = hidden + decoder.age(twin.phi(model, time - wanted[u][1]))
+        if event_features and model.edge_dim:
+            assert decoder.event is not None
+            hidden = hidden + decoder.event(x)
+        rows.append(decoder.out(hidden.relu()))
+    torch.testing.assert_close(model.classify(model.encode(events, 25.0), src, t, told), torch.stack(rows))
+    assert (decoder.event is None) == (not event_features or model.edge_dim is None)
 
 
 def test_nothing_from_the_end_on_changes_a_bit() -> None:
@@ -211,7 +240,8 @@ def test_causal_states_of_a_prefix_of_patches() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
 @pytest.mark.parametrize("name", ["plain", "features", "meetings", "causal, mean", "no global encoder"])
 def test_short_windows(count: int, name: str) -> None:
-    model, events = model_for(classes=2, **({"patches": 3} | OPTIONS[name])), some_events(30)
+    options = {"patches": 3} | OPTIONS[name]
+    model, events = model_for(**options), some_events(30)
     src, dst, t = questions()
     scores = model.scores(events, count, src, dst, t)
     assert scores.shape == (4, 5)
@@ -220,8 +250,10 @@ def test_short_windows(count: int, name: str) -> None:
     states = model.encode(events[:count], 30.0)
     assert isinstance(states, NodeStates)
     assert len(states.h) == len({*events.src[:count].tolist(), *events.dst[:count].tolist()})
-    told = torch.zeros(4, 3) if model.edge_dim else None
-    assert model.classify(states, src, told).isfinite().all()
+    classifier, told = model_for(classes=2, **options), torch.zeros(4, 3) if model.edge_dim else None
+    logits = classifier.class_logits(events, count, src, t, told)
+    assert logits.shape == (4, 2)
+    assert logits.isfinite().all()
 
 
 def test_of_an_empty_window_all_nodes_are_alike() -> None:
@@ -263,9 +295,10 @@ def test_float32_is_near() -> None:
     torch.testing.assert_close(got.double(), wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_parameters_are_drawn_anew() -> None:
+@pytest.mark.parametrize("classes", [None, 2])
+def test_parameters_are_drawn_anew(classes: int | None) -> None:
     torch.manual_seed(0)
-    model = Todyformer(**SIZES, edge_dim=3, classes=2, pair_meetings=True)
+    model = Todyformer(**SIZES, edge_dim=3, classes=classes, pair_meetings=True)
     drawn = {name: p.detach().clone() for name, p in model.named_parameters()}
     for p in model.parameters():
         nn.init.constant_(p, 5.0)
@@ -307,7 +340,19 @@ def test_impossible_questions_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected \[B\], \[B, C\] and \[B\], got \[4\], \[4\] and \[4\]"):
         model.score(states, src, dst[:, 0], t)
     with pytest.raises(ValueError, match="classes: the model was made without"):
-        model.classify(states, src)
+        model.classify(states, src, t)
+    classifier = model_for(classes=2, edge_dim=3)
+    states = classifier.encode(events, 25.0)
+    with pytest.raises(ValueError, match="classes: the model was made for these, and has no decoder of links"):
+        classifier.score(states, src, dst, t)
+    with pytest.raises(ValueError, match=r"edge_attr: expected \[rows, 3\], got None"):
+        classifier.classify(states, src, t)
+    with pytest.raises(ValueError, match=r"edge_attr: 1 rows, expected 4"):
+        classifier.classify(states, src, t, torch.zeros(1, 3))
+    with pytest.raises(ValueError, match=r"src, t: expected \[B\] and \[B\], got \[4, 5\] and \[4\]"):
+        classifier.classify(states, dst, t, torch.zeros(4, 3))
+    with pytest.raises(ValueError, match=r"before the last event of its nodes"):
+        classifier.classify(states, src * 0, t - 30, torch.zeros(4, 3))
     with pytest.raises(ValueError, match=r"edge_attr: expected \[rows, 3\], got None"):
         model_for(edge_dim=3).encode(replace(events, edge_attr=None), 25.0)
     with pytest.raises(ValueError, match=r"x: expected \[rows, 5\], got \[9, 4\]"):

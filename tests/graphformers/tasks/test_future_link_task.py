@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from formerdata.temporal import EventStream, chronological_split
+from formerdata.temporal import CandidateSampler, EventStream, chronological_split, known_events
 from torch import Tensor, nn
 
-from formerkit.io import ConfigError
+from formerkit.io import ConfigError, DataError
 from graphformers.tasks import EventBatch, FutureLinkSettings, FutureLinkTask
 
 CPU = torch.device("cpu")
@@ -35,6 +36,9 @@ class Memory(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[int, Tensor]] = []
+
+    def reset_state(self) -> None:
+        """It has none."""
 
     def scores(self, events: EventStream, end: int, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         self.asked.append((end, dst))
@@ -92,3 +96,101 @@ def test_other_parts_cannot_be_learnt_from() -> None:
     task = task_of()
     with pytest.raises(ConfigError, match="learn_from"):
         FutureLinkTask(task.events, task.split, "toy", learnt_from=("train", "valid"))
+
+
+class ByNumber(Memory):
+    """Scores a destination by its number and how often it was one, so that all candidates compare."""
+
+    def scores(self, events: EventStream, end: int, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
+        self.asked.append((end, dst))
+        return (events.dst[:end] == dst[..., None]).sum(2).double()
+
+
+@pytest.mark.parametrize("tested_with", ["random", "historical"])
+def test_the_reciprocal_rank_is_the_mean_over_events_by_hand(tested_with: str) -> None:
+    task, model = task_of(measure="mrr", candidates=6, score_batch=7, tested_with=tested_with), ByNumber()
+    events, part = task.events, task.split.test
+    found = task.score(task.objective(model), "test", 1000, CPU)
+    historical = 0.5 if tested_with == "historical" else 0.0
+    sampler = CandidateSampler(events, 6, historical=historical, observed=task.split.train_end, seed=2)
+    reciprocal = []
+    for event in part:
+        end = known_events(events, part.start + (event - part.start) // 7 * 7)
+        counts = torch.bincount(events.dst[:end], minlength=12).tolist()
+        own = counts[events.dst[event]]
+        others = [counts[node] for node in sampler.draw(range(event, event + 1))[0].tolist()]
+        above, not_below = sum(one > own for one in others), sum(one >= own for one in others)
+        reciprocal.append(1 / (1 + (above + not_below) / 2))
+    assert found == pytest.approx(sum(reciprocal) / len(reciprocal))
+    # Once a batch, for the event and all its candidates.
+    assert [tuple(dst.shape) for _, dst in model.asked[:-1]] == [(7, 7)] * (len(model.asked) - 1)
+    assert [one.name for one in task.metric.also] == ["hits@1", "hits@3", "hits@10"]
+    positive, negative = task.predictions(task.objective(ByNumber()), "test", 5, CPU)
+    above = (negative > positive[:, None]).sum(1) + (negative == positive[:, None]).sum(1) / 2
+    assert [one(positive, negative) for one in task.metric.also] == [
+        pytest.approx(float((above + 1 <= k).double().mean())) for k in (1, 3, 10)
+    ]
+
+
+def test_candidates_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, draws = task_of(measure="mrr", candidates=5), []
+    draw = CandidateSampler.draw
+
+    def counted(self: CandidateSampler, chosen: range) -> Tensor:
+        draws.append(chosen)
+        return draw(self, chosen)
+
+    monkeypatch.setattr(CandidateSampler, "draw", counted)
+    found = [task.predictions(task.objective(ByNumber()), "valid", 5, CPU)[1] for _ in range(3)]
+    assert torch.equal(found[0], found[2])
+    assert draws == [task.split.valid]
+
+
+def test_given_candidates_are_taken_and_looked_at() -> None:
+    task = task_of(measure="mrr", candidates=5, score_batch=7)
+    sampler, asked = CandidateSampler(task.events, 4, seed=9), []
+
+    def given(part: str) -> Tensor:
+        asked.append(part)
+        table = sampler.draw(getattr(task.split, part))
+        table[::2, 2:] = -1
+        return table
+
+    own, model = replace(task, given_candidates=given), ByNumber()
+    for _ in range(2):
+        positive, negative = own.predictions(own.objective(model), "valid", 5, CPU)
+    assert asked == ["valid"]
+    assert negative.shape == (len(task.split.valid), 4)
+    assert bool((negative[::2, 2:] < positive[::2, None]).all())
+    first, dst = task.split.valid.start, model.asked[0][1]
+    assert torch.equal(dst[1, 1:], sampler.draw(range(first + 1, first + 2))[0])
+    assert torch.equal(dst[0, 3:], dst[0, :1].expand(2))  # asked in place of what is missing
+    for table, message in (
+        (torch.zeros(3, 4).long(), r"field 'candidates': shape \[3, 4\]"),
+        (given("test") * 99, "expected 0 to 11, or -1 for none"),
+        (task.events.dst[task.split.test.start :, None], f"event {task.split.test.start} has its own destination"),
+        (given("test") * 0 - 1, f"event {task.split.test.start} has none"),
+    ):
+        bad = replace(task, given_candidates=lambda _, table=table: table)
+        with pytest.raises(DataError, match=message):
+            bad.score(bad.objective(model), "test", 5, CPU)
+
+
+def test_a_score_belongs_to_the_weights_of_now() -> None:
+    resets = []
+
+    class Noted(Memory):
+        def reset_state(self) -> None:
+            resets.append(len(self.asked))
+
+    for measure in ("ap", "mrr"):
+        task, model = task_of(measure=measure), Noted()
+        task.score(task.objective(model), "valid", 5, CPU)
+    assert resets == [0, 0]
+
+
+def test_candidates_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ConfigError, match="random or historical candidates for mrr, got inductive"):
+        FutureLinkSettings(measure="mrr", tested_with="inductive")
+    with pytest.raises(ConfigError, match=r"data\.links\.candidates: expected at least 1, got 0"):
+        FutureLinkSettings(candidates=0)
