@@ -52,7 +52,7 @@ class TGNExample:
 
     @torch.no_grad()
     def feed(self, batch: range) -> None:
-        """Let memory and neighbours see events, without learning."""
+        """Let memory and neighbours see events; without gradients, which the example makes and drops."""
         rows = slice(batch.start, batch.stop)
         src, dst = self.src[rows], self.dst[rows]
         self.memory.update_state(src, dst, self.t[rows], self.messages[rows])
