@@ -6,8 +6,10 @@ import runpy
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "data", "run", "timing"}
-LONG = {"graph_learning", "operators_on_scenes", "overfit_kitti", "real_graphs"}
+HELPERS = {"__init__", "contest", "data", "geometric_peers", "run", "tgn_example", "timing"}
+LONG = {
+    "graph_learning", "operators_on_scenes", "overfit_kitti", "real_graphs", "temporal_links", "todyformer_ablation",
+}  # fmt: skip
 """They train for an hour or so: only by name."""
 
 

@@ -21,7 +21,9 @@ from formerkit.mixers.rotary import rotate_all
 from formerkit.mixers.short_attention import short_attention
 
 MOST_SEEN = 24
-"""Rows that a row sees on average up to which sequences are short."""
+"""Rows that a row sees on average up to which sequences of one length are short (``benchmarks.short_attention``)."""
+LENGTH = 500
+"""Each length that occurs costs torch's form a call; as much as so many rows more, or a little less."""
 
 
 def attention(
@@ -109,7 +111,10 @@ def _short(q: Tensor, k: Tensor, cu_seqlens: Tensor) -> bool:
     """Whether the compiled form, for which a row must not see too many others, is the faster one."""
     if q.shape[1] != k.shape[1] or not use_kernels(q):
         return False
-    return int(lengths_of(cu_seqlens).square().sum()) <= MOST_SEEN * len(q)
+    lengths = lengths_of(cu_seqlens)
+    rows = len(q) + LENGTH * int(lengths.bincount().count_nonzero())
+    # A head below 16 channels is filled up to a register, and the compiled form does as much work as for 16.
+    return int(lengths.square().sum()) <= MOST_SEEN * min(1.0, q.shape[2] / 16) * rows
 
 
 @dataclass(frozen=True)
