@@ -69,7 +69,8 @@ def fit_task(
     steps = task.steps_per_epoch(samples)
     if steps == 0:
         raise ConfigError(f"training.batch_size: the training samples do not fill one step of {samples}; lower it")
-    if has_state(objective) and settings.checkpoint_every % steps:
+    within = settings.checkpoint_every < settings.epochs * steps and settings.checkpoint_every % steps > 0
+    if has_state(objective) and within:
         raise ConfigError(
             f"training.checkpoint_every: expected a multiple of {steps}, the steps of an epoch, got "
             f"{settings.checkpoint_every}: the model carries a state along, and can go on from whole epochs alone"

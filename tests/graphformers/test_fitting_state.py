@@ -59,6 +59,8 @@ def test_it_is_not_saved_inside_an_epoch(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"training\.checkpoint_every: expected a multiple of {STEPS}, .* got 2"):
         run(tmp_path, every=2)
     assert not (tmp_path / "run" / "checkpoints").exists()
+    # Who wants none on the way needs no multiple.
+    assert run(tmp_path, every=3 * STEPS + 1)["best_epoch"] >= 1
 
 
 def test_a_checkpoint_from_inside_an_epoch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
