@@ -50,7 +50,7 @@ class LinearEncoder(nn.Module):
         k: Entries of a node.
         channels: C.
         flip_signs: False for encodings that have no sign to flip, such as those of random walks.
-        batch_norm: Normalise the entries first, as GraphGPS does with random walks.
+        batch_norm: Normalise the entries first, before signs are flipped, as GraphGPS does with random walks.
     """
 
     def __init__(self, k: int, channels: int, *, flip_signs: bool = True, batch_norm: bool = False) -> None:
@@ -71,8 +71,9 @@ class LinearEncoder(nn.Module):
             ValueError: On shapes that do not agree.
         """
         pe = torch.where(present(pe, eigenvalues, batch, self.k), pe, 0.0)
-        pe = _with_random_signs(pe) if self.training and self.flip_signs else pe
-        return self.linear(pe if self.norm is None else self.norm(pe))
+        # Before the signs: the mean of a batch whose vectors were flipped is not the mean in evaluation.
+        pe = pe if self.norm is None else self.norm(pe)
+        return self.linear(_with_random_signs(pe) if self.training and self.flip_signs else pe)
 
 
 class DeepSetEncoder(nn.Module):

@@ -124,3 +124,20 @@ def test_what_does_not_fit_is_refused() -> None:
         SignNetEncoder(3, 4, message_passing=1)(torch.zeros(2, 3), torch.zeros(1, 3))
     with pytest.raises(ValueError, match="num_layers: expected at least 1"):
         DeepSetEncoder(3, 4, num_layers=0)
+
+
+def test_places_are_normalised_as_they_are_and_not_as_they_are_flipped() -> None:
+    """A vector with a mean, such as the trivial one, would have another mean in training than in evaluation."""
+    torch.manual_seed(0)
+    encoder = LinearEncoder(K, CHANNELS, batch_norm=True)
+    assert encoder.norm is not None
+    pe = 3 + 0.1 * torch.randn(200, K)
+    for _ in range(100):
+        out = encoder(pe)
+    torch.testing.assert_close(encoder.norm.running_mean, pe.mean(0), atol=1e-3, rtol=0)
+    # In training all K signs are drawn, and the size of what comes out stays that of evaluation.
+    plain = encoder.eval()(pe) - encoder.linear.bias
+    flipped = out - encoder.linear.bias
+    inputs = torch.linalg.lstsq(encoder.linear.weight, flipped.T).solution.T / torch.linalg.lstsq(
+        encoder.linear.weight, plain.T).solution.T  # fmt: skip
+    torch.testing.assert_close(inputs.median(0).values.abs(), torch.ones(K), atol=1e-2, rtol=0)
