@@ -52,7 +52,7 @@ class GPSPeer(nn.Module):
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, *, pe: Tensor, **_: Any
     ) -> Tensor:
         signs = 2 * torch.randint(0, 2, (pe.shape[1],)) - 1 if self.training else 1
-        h = self.embedding(x) + self.places(self.norm(pe * signs))
+        h = self.embedding(x) + self.places(self.norm(pe) * signs)
         for layer in self.layers:
             h = layer(h, edge_index, batch)
         return self.head(h)
