@@ -35,10 +35,11 @@ ALONE = TokenSettings(size=1, hops=0)
 """A node's own features."""
 
 
-def large_gt(channels: int, mode: Any, centroids: int, mlp_dropout: float = 0.5, dropout: float = 0.3) -> Make:
+def large_gt(mode: Any, centroids: int, mlp_dropout: float, dropout: float, types: bool = False) -> Make:
     return lambda task: LargeGT(
-        channels, mode=mode, num_centroids=centroids, mlp_dropout=mlp_dropout, dropout=dropout, **task.model_arguments
-    )
+        64, mode=mode, num_centroids=centroids, mlp_dropout=mlp_dropout, dropout=dropout, token_types=types,
+        **task.model_arguments,
+    )  # fmt: skip
 
 
 def training(epochs: int, batch_size: int, lr: float = 1e-3) -> GraphTraining:
@@ -51,7 +52,7 @@ def communities() -> Sequence[Contender]:
     budget, tokens = training(30, 256), TokenSettings(size=20)
 
     def model(mode: Any, centroids: int = 512) -> Make:
-        return large_gt(64, mode, centroids, 0.2, 0.1)
+        return large_gt(mode, centroids, 0.2, 0.1)
 
     return [
         Contender("full", model("full"), budget, PLACES, tokens),
@@ -63,15 +64,20 @@ def communities() -> Sequence[Contender]:
     ]
 
 
-def published(epochs: int, batch_size: int, tokens: int) -> Sequence[Contender]:
-    """LargeGT with and without the codebook, and GraphSAGE, which has one step an epoch and more epochs instead."""
+def published(budget: GraphTraining, mlp_dropout: float = 0.5, dropout: float = 0.3) -> Sequence[Contender]:
+    """LargeGT, with and without codebook and types; and GraphSAGE, with one step an epoch and more epochs instead."""
     whole = GraphTraining(epochs=200, lr=1e-2, schedule="constant", accelerator="cpu", checkpoint_every=200)
-    settings = TokenSettings(size=tokens)
+
+    def model(name: str, mode: Any, types: bool) -> Contender:
+        make = large_gt(mode, 256, mlp_dropout, dropout, types)
+        return Contender(f"LargeGT {name}", make, budget, PLACES, TokenSettings(size=20))
+
     return [
-        *(Contender(f"LargeGT {mode}", large_gt(64, mode, 256), training(epochs, batch_size), PLACES, settings)
-          for mode in ("full", "local")),
+        model("full, token types", "full", True),
+        model("full", "full", False),
+        model("local, token types", "local", True),
         Contender("PyG GraphSAGE", lambda task: GraphSAGE(task, 64, 2, 0.5), whole),
-    ]  # fmt: skip
+    ]
 
 
 def npz(name: str, split: Literal["random", "per_class"] = "random") -> Callable[[int], Found]:
@@ -85,12 +91,12 @@ def cases(folder: Path) -> dict[str, tuple[Callable[[int], Found], Sequence[Cont
     mines = sources.Heterophilous(str(DATA / "heterophilous" / "minesweeper.npz"), measure="roc_auc")
     return {
         "communities": (lambda _: sample.task(), communities()),
-        "amazon-photo": (npz("amazon_photo"), published(15, 128, 20)),
-        "coauthor-cs": (npz("coauthor_cs"), published(10, 128, 20)),
-        "amazon-photo, few labels": (npz("amazon_photo", "per_class"), published(100, 160, 20)),
-        "coauthor-cs, few labels": (npz("coauthor_cs", "per_class"), published(60, 160, 20)),
-        "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(15, 128, 20)),
-        "minesweeper": (lambda _: mines.task(), published(40, 128, 20)),
+        "amazon-photo": (npz("amazon_photo"), published(training(15, 128))),
+        "coauthor-cs": (npz("coauthor_cs"), published(training(10, 128))),
+        "amazon-photo, few labels": (npz("amazon_photo", "per_class"), published(training(100, 160, 3e-3))),
+        "coauthor-cs, few labels": (npz("coauthor_cs", "per_class"), published(training(60, 160, 3e-3))),
+        "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), published(training(10, 128))),
+        "minesweeper": (lambda _: mines.task(), published(training(40, 128, 3e-3), 0.1, 0.1)),
     }
 
 
