@@ -5,8 +5,8 @@
 1,000 training graphs, four layers, the same data, budget, rate and schedule for all: ours with LapPE, without, and with
 attention among all nodes; and PyTorch Geometric's GPSConv (GIN and multi-head attention) of about as many parameters,
 with LapPE. Both get eigenvectors normalised to entries of about 1, on PATTERN also the trivial one, which tells degrees
-(an average over neighbours does not); and, for comparison, as the paper has them. Scores are weighted accuracies on the test part at the epoch that is best in validation. Runs that are done are read, so that
-the table can be taken up again.
+(an average over neighbours does not); and, for comparison, as the paper has them. Scores are weighted accuracies on the
+test part at the epoch that is best in validation. Runs that are done are read, so that the table can be taken up again.
 """
 
 from __future__ import annotations
