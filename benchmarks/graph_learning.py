@@ -1,6 +1,6 @@
 """The graph transformer's claims on small PATTERN and CLUSTER: what LapPE is worth, and sparse attention; and a peer.
 
-    python -m benchmarks.graph_learning [--data pattern cluster] [--epochs N] [--output DIR]
+    python -m benchmarks.graph_learning [--data pattern cluster] [--epochs N] [--seeds N ...] [--output DIR]
 
 1,000 training graphs, four layers, the same data, budget, rate and schedule for all: ours with LapPE, without, and with
 attention among all nodes; and PyTorch Geometric's GPSConv (GIN and multi-head attention) of about as many parameters,
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=names, choices=names)
     parser.add_argument("--graphs", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=41)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[41], help="the paper's are 41 95 12 35")
     parser.add_argument("--output", type=Path, default=Path("runs/graph_learning"))
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -123,7 +123,7 @@ def main() -> None:
         folder = arguments.output / f"{name}_{arguments.graphs}_{arguments.epochs}"
         for contender in contenders(name, arguments.epochs):
             if contender.name in arguments.models:
-                scores = outcome(contender, lambda _, task=task: task, folder, [arguments.seed])
+                scores = outcome(contender, lambda _, task=task: task, folder, arguments.seeds)
                 rows.append(f"{name:<8} {scores.row()}")
                 print("\n" + "\n".join(rows), flush=True)
 
