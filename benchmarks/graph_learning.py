@@ -22,6 +22,7 @@ from benchmarks.contest import Contender, Make, outcome
 from formerkit.io import require
 from formerkit.memory import keep_freed_memory
 from graphformers.encodings import EncodingSettings
+from graphformers.encodings.encoders import TRIVIAL
 from graphformers.models import GraphTransformer
 from graphformers.settings import GraphTraining
 from graphformers.sources import SBMCluster, SBMPattern
@@ -49,9 +50,12 @@ class GPSPeer(nn.Module):
         )  # fmt: skip
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, *, pe: Tensor, **_: Any
-    ) -> Tensor:
-        signs = 2 * torch.randint(0, 2, (pe.shape[1],)) - 1 if self.training else 1
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None, batch: Tensor, *, pe: Tensor,
+        eigenvalues: Tensor, **_: Any,
+    ) -> Tensor:  # fmt: skip
+        # As ours: one sign an index and mini-batch, though none for a graph's trivial vector.
+        signs = 2 * torch.randint(0, 2, (pe.shape[1],)) - 1 if self.training else torch.ones(pe.shape[1])
+        signs = torch.where(eigenvalues[batch] < TRIVIAL, 1, signs)
         h = self.embedding(x) + self.places(self.norm(pe) * signs)
         for layer in self.layers:
             h = layer(h, edge_index, batch)

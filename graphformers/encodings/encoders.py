@@ -12,6 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+TRIVIAL = 1e-5
+"""Eigenvalues below it are nil."""
+
 PositionEncoder = Literal["linear", "deepset", "signnet"]
 
 
@@ -43,8 +46,9 @@ def position_encoder(
 class LinearEncoder(nn.Module):
     """A linear map of the entries, as in Dwivedi and Bresson (2021).
 
-    In training each eigenvector index gets one random sign for the whole mini-batch, from torch's own generator; in
-    evaluation signs are as given.
+    In training each eigenvector index gets one random sign for the whole mini-batch, from torch's own generator; except
+    in graphs where its eigenvalue is nil, for the sign of the trivial vector is not arbitrary. In evaluation signs are
+    as given.
 
     Args:
         k: Entries of a node.
@@ -73,7 +77,7 @@ class LinearEncoder(nn.Module):
         pe = torch.where(present(pe, eigenvalues, batch, self.k), pe, 0.0)
         # Before the signs: the mean of a batch whose vectors were flipped is not the mean in evaluation.
         pe = pe if self.norm is None else self.norm(pe)
-        return self.linear(_with_random_signs(pe) if self.training and self.flip_signs else pe)
+        return self.linear(_with_random_signs(pe, eigenvalues, batch) if self.training and self.flip_signs else pe)
 
 
 class DeepSetEncoder(nn.Module):
@@ -112,7 +116,7 @@ class DeepSetEncoder(nn.Module):
         there = present(pe, eigenvalues, batch, self.k)
         pe = torch.where(there, pe, 0.0)
         if self.training and self.flip_signs:
-            pe = _with_random_signs(pe)
+            pe = _with_random_signs(pe, eigenvalues, batch)
         values = torch.where(there, _of_nodes(eigenvalues, batch, len(pe)), 0.0)
         encoded = self.pair(torch.stack([pe, values], dim=2))
         return torch.where(there[:, :, None], encoded, 0.0).sum(1)
@@ -220,9 +224,12 @@ def _of_nodes(eigenvalues: Tensor | None, batch: Tensor | None, nodes: int) -> T
     return eigenvalues.expand(nodes, -1)
 
 
-def _with_random_signs(pe: Tensor) -> Tensor:
-    signs = torch.randint(0, 2, (pe.shape[1],), device=pe.device)
-    return pe * (2 * signs - 1)
+def _with_random_signs(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None) -> Tensor:
+    signs = 2 * torch.randint(0, 2, (pe.shape[1],), device=pe.device) - 1
+    if eigenvalues is None:
+        return pe * signs
+    # The trivial vector is positive. Flipped, it would show norms a mixture that evaluation does not.
+    return pe * torch.where(_of_nodes(eigenvalues, batch, len(pe)) < TRIVIAL, 1, signs)
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, num_layers: int) -> nn.Sequential:

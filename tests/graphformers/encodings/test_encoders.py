@@ -126,6 +126,27 @@ def test_what_does_not_fit_is_refused() -> None:
         DeepSetEncoder(3, 4, num_layers=0)
 
 
+@pytest.mark.parametrize("kind", [LinearEncoder, DeepSetEncoder])
+def test_the_trivial_vector_keeps_its_sign(kind: type[LinearEncoder] | type[DeepSetEncoder]) -> None:
+    torch.manual_seed(0)
+    graphs = random_graphs(torch.Generator().manual_seed(4), SIZES)
+    pe, values = laplacian_eigenvectors(graphs.edge_index, graphs.num_nodes, K, batch=graphs.batch, skip_first=False)
+    encoder, seen = kind(K, CHANNELS).train(), []
+    inner = encoder.linear if isinstance(encoder, LinearEncoder) else encoder.pair
+    inner.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0][..., 0] if inputs[0].ndim == 3 else inputs[0])
+    )
+    for _ in range(30):
+        encoder(pe, values, graphs.batch)
+    shown = torch.stack(seen)
+    trivial = values[graphs.batch, 0] < 1e-5
+    assert trivial.sum() == 16, "all but the graph of one node"
+    assert (shown[:, trivial, 0] == pe[trivial, 0]).all()
+    others = pe[0, 1:].abs() > 1e-3
+    assert (shown[:, 0, 1:].sign().amin(0)[others] == -1).all()
+    assert (shown[:, 0, 1:].sign().amax(0)[others] == 1).all()
+
+
 def test_places_are_normalised_as_they_are_and_not_as_they_are_flipped() -> None:
     """A vector with a mean, such as the trivial one, would have another mean in training than in evaluation."""
     torch.manual_seed(0)
