@@ -28,7 +28,9 @@ from benchmarks.geometric_peers import GraphGIN, NodeGCN
 from formerkit.memory import keep_freed_memory
 from graphformers import sources
 from graphformers.encodings import EncodingSettings
-from graphformers.layers import GCN
+from graphformers.layers import GCN, GINE
+from graphformers.layers.encoders import GraphEncoder
+from graphformers.layers.readout import Readout
 from graphformers.models import MPNNVirtualNode
 from graphformers.ops import adjacency
 from graphformers.settings import GraphTraining
@@ -79,6 +81,27 @@ class Convolutions(nn.Module):
         edges = adjacency(edge_index, len(x))
         h, _ = self.first(self.dropout(x), edges)
         return self.second(h, edges)[0]
+
+
+class Isomorphism(nn.Module):
+    """Our GINE layers without residuals, and a sum of the nodes."""
+
+    def __init__(self, task: GraphTask, channels: int, num_layers: int) -> None:
+        super().__init__()
+        given = task.model_arguments
+        types = {"node_types": given["node_types"], "edge_types": given["edge_types"]}
+        self.encoder = GraphEncoder(channels, **types)
+        self.layers = nn.ModuleList(GINE(channels, channels, residual=False, norm="batch") for _ in range(num_layers))
+        self.readout = Readout(channels, [channels], task.outputs, pooling="sum")
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, *, num_graphs: int, **_: Any
+    ) -> Tensor:
+        h, e = self.encoder.nodes(x), self.encoder.edges(edge_attr)
+        edges = adjacency(edge_index, len(x))
+        for layer in self.layers:
+            h, _ = layer(h, edges, e)
+        return self.readout(h, batch, num_graphs)
 
 
 def gcn_layers(channels: int, dropout: float) -> Make:
@@ -176,6 +199,7 @@ def small_molecules(task: Callable[[int], GraphTask], epochs: int, dropout: floa
             Contender("virtual node, mean", mpnn(64, 4, pooling="mean", **gine, **PLACES), training, WALKS),
             Contender("virtual node, sum", mpnn(64, 4, pooling="sum", **gine, **PLACES), training, WALKS),
             Contender("GINE", plain, training),
+            Contender("GINE layers", lambda task: Isomorphism(task, 64, 4), training),
         ],
         [
             Contender("GIN", gin(64, 4, dropout, pooling="add"), training),
