@@ -14,6 +14,10 @@ from torch import Tensor
 
 from formerkit.mixers.packing import sequence_of_rows
 from graphformers.ops import Adjacency
+from graphformers.ops.adjacency import in_runs
+
+MOST_COUNTED = 8
+"""Times as many nodes as there are ends of events, up to which counting them is faster than sorting."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,11 @@ def patchify(src: Tensor, dst: Tensor, t: Tensor, patches: int) -> Patches:
     window, device = len(src), src.device
     bounds = torch.arange(patches + 1, device=device) * window // patches
     patch = torch.repeat_interleave(torch.arange(patches, device=device), bounds.diff())
-    # The ends of an event stand side by side (2k and 2k + 1), so a stable sort keeps those of a copy in time order.
-    key = torch.stack([src, dst], 1) * patches + patch[:, None]
-    key, order = torch.sort(key.flatten(), stable=True)
+    # The ends of an event stand side by side (2k and 2k + 1), so a stable sort keeps those of a node in the order of
+    # time, which is that of the patches.
+    ends = torch.stack([src, dst], 1).flatten()
+    order = _order(ends)
+    key = ends[order] * patches + patch[order >> 1]
     copy, copy_starts = runs_of(key)
     key = key[copy_starts[:-1]]
     _, node_starts = runs_of(key // patches)
@@ -92,6 +98,14 @@ def runs_of(keys: Tensor) -> tuple[Tensor, Tensor]:
     first[1:] = keys[1:] != keys[:-1]
     starts = torch.cat([first.nonzero()[:, 0], torch.tensor([len(keys)], device=keys.device)])
     return first.cumsum(0) - 1, starts
+
+
+def _order(ends: Tensor) -> Tensor:
+    """The stable order of nodes [2W], which are counted unless their numbers are far larger than there are of them."""
+    most = int(ends.max()) + 1 if len(ends) else 0
+    if most > MOST_COUNTED * len(ends) or (len(ends) and int(ends.min()) < 0):
+        return torch.argsort(ends, stable=True)
+    return in_runs(ends, most)[0]
 
 
 def _graph(copy: Tensor, starts: Tensor, twin: Tensor) -> Adjacency:

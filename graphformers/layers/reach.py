@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from formerkit.mixers.packing import starts_of
+from formerkit.parallel import arrays
 from graphformers.layers.patches import Patches
 from graphformers.ops import Adjacency
 
@@ -97,6 +98,32 @@ def _hop(cut: Patches, wanted: Tensor) -> tuple[Hop, Tensor]:
     """The layer that copies [c] bool are asked of, and the copies that it looks at."""
     if bool(wanted.all()):
         return Hop(cut.graph), wanted
+    return _hop_compiled(cut, wanted) if wanted.device.type == "cpu" else _hop_reference(cut, wanted)
+
+
+def _hop_compiled(cut: Patches, wanted: Tensor) -> tuple[Hop, Tensor]:
+    from graphformers.layers import patches_kernels as kernels
+
+    graph, reached = cut.graph, wanted.clone()
+    known = arrays(graph.starts_in, graph.sources_in)
+    count = kernels.reach(*known, *arrays(wanted, reached))
+    sources, destinations = int(reached.sum()), int(wanted.sum())
+    edges, ends, own, starts_in, starts_out, destinations_out, places = (
+        graph.starts_in.new_empty(shape)
+        for shape in ((count,), (2, count), (destinations,), (destinations + 1,), (sources + 1,), (count,), (count,))
+    )
+    kernels.part(
+        *known, *arrays(cut.twin, wanted, reached, edges, ends, own, starts_in, starts_out, destinations_out, places)
+    )
+    part = Adjacency(
+        ends, sources, destinations, edges_in=torch.arange(count), starts_in=starts_in, sources_in=ends[0],
+        edges_out=places, starts_out=starts_out, destinations_out=destinations_out, places_out=places,
+    )  # fmt: skip
+    return Hop(part, own, edges), reached
+
+
+def _hop_reference(cut: Patches, wanted: Tensor) -> tuple[Hop, Tensor]:
+    """The same in steps of torch, for any device."""
     graph = cut.graph
     kept = wanted[graph.edge_index[1]]
     edges = kept.nonzero()[:, 0]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphformers.layers.patches import Patches, patchify
-from graphformers.layers.reach import Hop, reaches
+from graphformers.layers.reach import Hop, _hop_reference, reaches
 from graphformers.ops import adjacency
 
 
@@ -64,3 +64,6 @@ def test_is_found_by_walking(seed, count, patches, share, local_layers, mixed, l
             mine = reached
         assert chosen(reach.sources, copies) == mine
         wanted = mine
+        mask = torch.zeros(copies, dtype=torch.bool).index_fill(0, torch.tensor(wanted, dtype=torch.int64), True)
+        hop, reached = _hop_reference(cut, mask)  # other devices take it
+        check_hop(cut, hop, reached.nonzero()[:, 0].tolist(), wanted)
