@@ -314,10 +314,11 @@ class TodyformerBlock(nn.Module):
         if self.sequence is None:
             return h if reach.answers is None else h.index_select(0, reach.answers)
         if self.positions:
-            h = h + position_encoding(_part(cut.patch, reach.copies), h.shape[1], h.dtype)
+            table = position_encoding(torch.arange(len(cut.bounds) - 1, device=h.device), h.shape[1], h.dtype)
+            h = h + table.index_select(0, _part(cut.patch, reach.copies))
         if self.age is not None:
             assert age is not None
-            h = h + self.age(_part(age, reach.copies))
+            h = torch.addmm(h, _part(age, reach.copies), self.age.weight.T)
         return self.sequence(h, reach.cu_seqlens, reach.answers)
 
 
