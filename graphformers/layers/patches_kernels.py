@@ -106,3 +106,39 @@ def part(starts, neighbours, twins, wanted, reached, edges, ends, own, starts_in
                     destinations_out[k], places[k] = destination[neighbours[e]], place[twins[e]]
                     k += 1
     starts_out[s] = k
+
+
+@numba.njit(cache=True, nogil=True)
+def cut(ends, order, bounds, event, twin, copy, sources, starts, patch, node_starts, nodes):
+    """Copies of nodes, and the edges into them.
+
+    Args:
+        ends: [E] nodes, those of an event side by side. order: [E], of the ends by node, then by time.
+        bounds: [M + 1], of the patches among events.
+        event, twin, copy, sources: [E], of each edge: its event, its other direction, the copies that it leads to and
+            comes from. starts: [E + 1] the first edge into each copy. patch: [E], of each copy.
+        node_starts: [E + 1] the first copy of each node. nodes: [E], their names. All written as far as there are any.
+
+    Returns:
+        The numbers of copies and of nodes.
+    """
+    of_event, place = np.empty(len(ends) // 2, np.int64), np.empty(len(ends), np.int64)
+    for m in range(len(bounds) - 1):
+        of_event[bounds[m] : bounds[m + 1]] = m
+    copies = count = 0
+    for e in range(len(order)):
+        end = order[e]
+        event[e], place[end] = end >> 1, e
+        other_node = count == 0 or ends[end] != nodes[count - 1]
+        if other_node:
+            node_starts[count], nodes[count] = copies, ends[end]
+            count += 1
+        if other_node or of_event[end >> 1] != patch[copies - 1]:
+            starts[copies], patch[copies] = e, of_event[end >> 1]
+            copies += 1
+        copy[e] = copies - 1
+    starts[copies], node_starts[count] = len(order), copies
+    for e in range(len(order)):
+        twin[e] = place[order[e] ^ 1]
+        sources[e] = copy[twin[e]]
+    return copies, count
