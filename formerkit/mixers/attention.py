@@ -218,9 +218,10 @@ def _check(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, slopes: Tensor 
     for name, value in (("bias", bias), ("slopes", slopes)):
         if value is not None and value.device != q.device:
             raise ValueError(f"attention: expected {name} on {q.device}, got {value.device}")
-    pairs = int(lengths_of(cu_seqlens).square().sum())
-    if bias is not None and (bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs):
-        raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
+    if bias is not None:
+        pairs = int(lengths_of(cu_seqlens).square().sum())
+        if bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs:
+            raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
     if slopes is not None and tuple(slopes.shape) != (h,):
         raise ValueError(f"attention: expected slopes [{h}], got {tuple(slopes.shape)}")
 
