@@ -2,8 +2,8 @@
 
 Threads own sequences, and with them all rows that they write: results do not depend on the number of threads.
 
-Shapes: T rows, S sequences, H heads, P pairs, which are the squared lengths summed up. A row of ``q`` and ``k`` is H
-heads of ``width`` elements, one of ``v`` and ``out`` H of ``columns``; both fill whole registers.
+Shapes: T rows, S sequences, N queries, H heads, P pairs, which are each sequence's queries times its rows. A row of
+``q`` and ``k`` is H heads of ``width`` elements, one of ``v`` and ``out`` H of ``columns``; both fill whole registers.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from formerkit.kernels.simd import (
 
 
 @numba.njit(cache=True, nogil=True)
-def forward(first, last, starts, pairs, q, k, v, heads, scale, causal, weights, out):
+def forward(first, last, starts, pairs, asked, rows, q, k, v, heads, scale, causal, weights, out):
     """Attention in sequences ``first`` to ``last``.
 
     Args:
-        starts: [S + 1] first row of each. pairs: [S + 1] first pair of each.
-        q, k: [T, H * width]. v: [T, H * columns].
+        starts: [S + 1] first row of each. pairs: [S + 1] first pair of each. asked: [S + 1] first query of each.
+        rows: [N] the row of each query, rising.
+        q: [N, H * width]. k: [T, H * width]. v: [T, H * columns].
         heads: H. causal: Whether a row sees the rows up to itself alone.
-        weights: [P, H], those of the pairs (i, j) row by row, written if it has rows.
-        out: [T, H * columns], written.
+        weights: [P, H], those of the pairs (i, j) query by query, written if it has rows.
+        out: [N, H * columns], written.
     """
     lanes, kept = lanes_of(q), weights.shape[0] > 0
     width, columns, longest = q.shape[1] // heads, v.shape[1] // heads, 0
@@ -49,8 +50,8 @@ def forward(first, last, starts, pairs, q, k, v, heads, scale, causal, weights, 
     factor, log2_e = full_like(zero, scale), full_like(zero, LOG2_E)
     for s in range(first, last):
         begin, end = starts[s], starts[s + 1]
-        for i in range(begin, end):
-            seen, pair = (i + 1 if causal else end) - begin, pairs[s] + (i - begin) * (end - begin)
+        for i in range(asked[s], asked[s + 1]):
+            seen, pair = (rows[i] + 1 if causal else end) - begin, pairs[s] + (i - asked[s]) * (end - begin)
             for h in range(heads):
                 own, to = (i * heads + h) * width, (i * heads + h) * columns
                 top, total = full_like(zero, -np.inf), zero
@@ -78,12 +79,12 @@ def forward(first, last, starts, pairs, q, k, v, heads, scale, causal, weights, 
 
 
 @numba.njit(cache=True, nogil=True)
-def gradients(first, last, starts, pairs, q, k, v, heads, scale, causal, weights, out, gout, gq, gk, gv):
+def gradients(first, last, starts, pairs, asked, rows, q, k, v, heads, scale, causal, weights, out, gout, gq, gk, gv):
     """Those of sequences ``first`` to ``last``; the arguments of :func:`forward`, and
 
     Args:
-        gout: [T, H * columns].
-        gq, gk: [T, H * width]. gv: [T, H * columns]. All written.
+        gout: [N, H * columns].
+        gq: [N, H * width]. gk: [T, H * width]. gv: [T, H * columns]. All written.
     """
     lanes = lanes_of(q)
     width, columns = q.shape[1] // heads, v.shape[1] // heads
@@ -92,12 +93,13 @@ def gradients(first, last, starts, pairs, q, k, v, heads, scale, causal, weights
     for s in range(first, last):
         begin, end = starts[s], starts[s + 1]
         for c in range(begin * heads * width, end * heads * width, lanes):
-            store(gq, c, zero)
             store(gk, c, zero)
         for c in range(begin * heads * columns, end * heads * columns, lanes):
             store(gv, c, zero)
-        for i in range(begin, end):
-            seen, pair = (i + 1 if causal else end) - begin, pairs[s] + (i - begin) * (end - begin)
+        for c in range(asked[s] * heads * width, asked[s + 1] * heads * width, lanes):
+            store(gq, c, zero)
+        for i in range(asked[s], asked[s + 1]):
+            seen, pair = (rows[i] + 1 if causal else end) - begin, pairs[s] + (i - asked[s]) * (end - begin)
             for h in range(heads):
                 own, to, mean = (i * heads + h) * width, (i * heads + h) * columns, zero
                 for c in range(to, to + columns, lanes):

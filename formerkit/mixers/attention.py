@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from formerkit.mixers.backends import use_kernels
 from formerkit.mixers.heads import head_width
-from formerkit.mixers.packing import flatten, lengths_of, pack, starts_of, token_ranges
+from formerkit.mixers.packing import check_cu_seqlens, flatten, lengths_of, pack, starts_of, token_ranges
 from formerkit.mixers.rotary import rotate_all
 from formerkit.mixers.short_attention import short_attention
 
@@ -76,6 +76,35 @@ def attention(
     return packed.restore(ungroup(groups, outputs, v_[:0].reshape(0, q_.shape[1], v_.shape[2])))
 
 
+def attention_of_rows(
+    q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, rows: Tensor, *, causal: bool = False
+) -> Tensor:
+    """:func:`attention` that is asked for some rows alone; short sequences then cost a CPU no more than these.
+
+    Args:
+        q: [N, H, D], of the rows asked for.
+        k: [T, K, D]. v: [T, K, V].
+        cu_seqlens: [S + 1], of the T rows.
+        rows: [N] int64, rising, which of the T they are.
+        causal: No pair (i, j) with j > i.
+
+    Returns:
+        [N, H, V].
+
+    Raises:
+        ValueError: On shapes, devices or offsets that do not agree.
+    """
+    if rows.shape != q.shape[:1] or rows.device != q.device:
+        raise ValueError(f"attention: expected rows [{len(q)}] on {q.device}, got {list(rows.shape)} on {rows.device}")
+    if use_kernels(q):
+        check_cu_seqlens(cu_seqlens, len(k), k.device)
+        _check(k[:, :1].expand(-1, q.shape[1], -1), k, v, None, None, cu_seqlens)
+        if _short(q, k, cu_seqlens):
+            return short_attention(q, k, v, cu_seqlens, causal, q.shape[2] ** -0.5, rows)
+    everyone = q.new_zeros(len(k), *q.shape[1:]).index_copy(0, rows, q)
+    return attention(everyone, k, v, cu_seqlens=cu_seqlens, causal=causal).index_select(0, rows)
+
+
 def attention_reference(
     q: Tensor,
     k: Tensor,
@@ -112,7 +141,7 @@ def _short(q: Tensor, k: Tensor, cu_seqlens: Tensor) -> bool:
     if q.shape[1] != k.shape[1] or not use_kernels(q):
         return False
     lengths = lengths_of(cu_seqlens)
-    rows = len(q) + LENGTH * int(lengths.bincount().count_nonzero())
+    rows = len(k) + LENGTH * int(lengths.bincount().count_nonzero())
     # A head below 16 channels is filled up to a register, and the compiled form does as much work as for 16.
     return int(lengths.square().sum()) <= MOST_SEEN * min(1.0, q.shape[2] / 16) * rows
 
@@ -189,9 +218,10 @@ def _check(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, slopes: Tensor 
     for name, value in (("bias", bias), ("slopes", slopes)):
         if value is not None and value.device != q.device:
             raise ValueError(f"attention: expected {name} on {q.device}, got {value.device}")
-    pairs = int(lengths_of(cu_seqlens).square().sum())
-    if bias is not None and (bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs):
-        raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
+    if bias is not None:
+        pairs = int(lengths_of(cu_seqlens).square().sum())
+        if bias.ndim != 2 or bias.shape[0] not in (1, h) or bias.shape[1] != pairs:
+            raise ValueError(f"attention: expected bias [{h} or 1, {pairs}], got {tuple(bias.shape)}")
     if slopes is not None and tuple(slopes.shape) != (h,):
         raise ValueError(f"attention: expected slopes [{h}], got {tuple(slopes.shape)}")
 
@@ -216,7 +246,8 @@ class Attention(nn.Module):
 
     Shapes:
         x is [batch, length, C], or packed [T, C] with ``cu_seqlens`` [S + 1]; the output is of the same shape. The
-        scores' bias is as in :func:`attention`.
+        scores' bias is as in :func:`attention`. With ``rows`` [N] int64, rising, the output is that of these rows of
+        packed x alone.
     """
 
     slopes: Tensor | None
@@ -253,7 +284,11 @@ class Attention(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, cu_seqlens: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, cu_seqlens: Tensor | None = None, bias: Tensor | None = None, rows: Tensor | None = None
+    ) -> Tensor:
+        if rows is not None:
+            return self._of_rows(x, cu_seqlens, bias, rows)
         rows, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
         q, k, v = (p(rows).unflatten(1, (-1, self.width)) for p in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
@@ -263,3 +298,13 @@ class Attention(nn.Module):
             dropout=self.dropout if self.training else 0.0,
         )  # fmt: skip
         return self.o_proj(o.flatten(1)).reshape(x.shape)
+
+    def _of_rows(self, x: Tensor, cu_seqlens: Tensor | None, bias: Tensor | None, rows: Tensor) -> Tensor:
+        if cu_seqlens is None:
+            raise ValueError("rows: expected packed input, with cu_seqlens")
+        if self.rotary or bias is not None or self.slopes is not None or (self.dropout and self.training):
+            return self(x, cu_seqlens, bias).index_select(0, rows)
+        x, offsets = pack(x, cu_seqlens, self.q_proj.in_features)
+        q = self.q_proj(x.index_select(0, rows)).unflatten(1, (-1, self.width))
+        k, v = (p(x).unflatten(1, (-1, self.width)) for p in (self.k_proj, self.v_proj))
+        return self.o_proj(attention_of_rows(q, k, v, offsets, rows, causal=self.causal).flatten(1))

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from formerkit.parallel import arrays
 from graphformers.layers.parts import reset
 from graphformers.layers.patches import Patches, runs_of
 from graphformers.layers.time_encoding import TimeEncoding
@@ -84,26 +85,50 @@ class EventEncoder(nn.Module):
             told = self.features(edge_attr.to(dtype))
             z = told if z is None else z + told
         if z is not None:
-            columns.append(z.index_select(0, patches.event))
+            columns.append(z)
             matrix.append(torch.eye(self.channels, dtype=dtype, device=t.device))
+        counts: list[Tensor] = []
         if self.structure is not None:
-            columns.append(self.counts(patches, t, dtype))
+            counts = self.counts(patches, t, dtype)
             matrix.append(self.structure.weight)
-        if not columns:
+        if not matrix:
             return None
-        more = -sum(part.shape[1] for part in columns) % WHOLE
-        columns.append(columns[0].new_zeros(len(patches.event), more))
-        return Encodings(torch.cat(columns, 1), F.pad(torch.cat(matrix, 1), (0, more)))
+        told = sum(part.shape[1] for part in matrix)
+        more = -told % WHOLE
+        # Filled up before they are gathered: events are half as many as edges, and edges are then written once.
+        columns.append(matrix[0].new_zeros(len(t), len(counts) + more))
+        of_edges = torch.cat(columns, 1).index_select(0, patches.event)
+        for place, count in enumerate(counts, told - len(counts)):
+            of_edges[:, place] = count
+        return Encodings(of_edges, F.pad(torch.cat(matrix, 1), (0, more)))
 
-    def counts(self, patches: Patches, t: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """[2W, 0 to 3]: logarithms of 1 + the degrees of source and destination, and of 1 + the meetings."""
-        columns = []
-        if self.degrees:
-            degree = degrees_before(patches, t)
-            columns += [degree[patches.twin], degree]
-        if self.meetings:
-            columns.append(meetings_before(patches, t))
-        return torch.stack(columns, 1).to(dtype).log1p()
+    def counts(self, patches: Patches, t: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """0 to 3 columns [2W]: logarithms of 1 + the degrees of source and destination, and of 1 + the meetings."""
+        table = torch.arange(len(patches.event) + 1, dtype=dtype, device=t.device).log1p()
+        compiled = t.device.type == "cpu"
+        degree, met = (_compiled_counts if compiled else _counts)(patches, t, table, self.degrees, self.meetings)
+        columns = [degree[patches.twin], degree] if self.degrees else []
+        return [*columns, met] if self.meetings else columns
+
+
+def _compiled_counts(
+    patches: Patches, t: Tensor, table: Tensor, degrees: bool, meetings: bool
+) -> tuple[Tensor, Tensor]:
+    """``table`` [2W + 1] of :func:`degrees_before` and of :func:`meetings_before`; what is not asked for is empty."""
+    from graphformers.layers import patches_kernels as kernels
+
+    starts = patches.graph.starts_in[patches.cu_seqlens.long()]
+    degree, met = (table.new_empty(len(patches.event) if asked else 0) for asked in (degrees, meetings))
+    kernels.count_before(
+        *arrays(starts, patches.node, patches.graph.sources_in, patches.event, t.contiguous(), table, degree, met)
+    )
+    return degree, met
+
+
+def _counts(patches: Patches, t: Tensor, table: Tensor, degrees: bool, meetings: bool) -> tuple[Tensor, Tensor]:
+    """The same in steps of torch, for any device."""
+    degree = table[degrees_before(patches, t)] if degrees else table[:0]
+    return degree, table[meetings_before(patches, t)] if meetings else table[:0]
 
 
 def degrees_before(patches: Patches, t: Tensor) -> Tensor:

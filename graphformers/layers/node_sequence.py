@@ -37,8 +37,13 @@ class SequenceEncoder(nn.Module):
     def reset_parameters(self) -> None:
         reset(self.norm1, self.norm2, self.attention, self.widen, self.narrow)
 
-    def forward(self, x: Tensor, cu_seqlens: Tensor) -> Tensor:
-        """x [c, channels]; the sequences lie one after the other, as ``cu_seqlens`` [n + 1] int32 says."""
-        x = added_dropout(x, self.attention(self.norm1(x), cu_seqlens), self.dropout, self.training)
+    def forward(self, x: Tensor, cu_seqlens: Tensor, rows: Tensor | None = None) -> Tensor:
+        """x [c, channels]; the sequences lie one after the other, as ``cu_seqlens`` [n + 1] int32 says.
+
+        Returns:
+            [c, channels], or those of ``rows`` [b] int64, rising, alone, for which the others are looked at.
+        """
+        heard = self.attention(self.norm1(x), cu_seqlens, rows=rows)
+        x = added_dropout(x if rows is None else x.index_select(0, rows), heard, self.dropout, self.training)
         hidden = relu_dropout(self.widen(self.norm2(x)), self.dropout, self.training)
         return added_dropout(x, self.narrow(hidden), self.dropout, self.training)

@@ -34,10 +34,7 @@ class NodeStates:
         Raises:
             ValueError: On ids that are no nodes; ``name`` says whose they are.
         """
-        if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self.num_nodes):
-            raise ValueError(f"{name}: expected nodes from 0 to {self.num_nodes - 1}, got {int(ids.min())} to "
-                             f"{int(ids.max())}")  # fmt: skip
-        return find_sorted(self.nodes, ids)
+        return find_sorted(self.nodes, check_nodes(name, ids, self.num_nodes))
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,17 @@ class Meetings:
     def find(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [...] of pairs of nodes a, b [...], p for those that did not meet; and whether they did."""
         return find_sorted(self.keys, _pair_keys(a, b, self.num_nodes))
+
+
+def check_nodes(name: str, ids: Tensor, num_nodes: int) -> Tensor:
+    """``ids`` [...] as they are.
+
+    Raises:
+        ValueError: If one is no node; ``name`` says whose they are.
+    """
+    if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= num_nodes):
+        raise ValueError(f"{name}: expected nodes from 0 to {num_nodes - 1}, got {int(ids.min())} to {int(ids.max())}")
+    return ids
 
 
 def _pair_keys(a: Tensor, b: Tensor, num_nodes: int) -> Tensor:

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from formerkit.mixers.packing import sequence_of_rows
+from formerkit.parallel import arrays
 from graphformers.ops import Adjacency
+from graphformers.ops.adjacency import in_runs
+
+MOST_COUNTED = 8
+"""Times as many nodes as there are ends of events, up to which counting them is faster than sorting."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +73,40 @@ def patchify(src: Tensor, dst: Tensor, t: Tensor, patches: int) -> Patches:
         raise ValueError(f"src, dst, t: expected one [W], got {list(src.shape)}, {list(dst.shape)}, {list(t.shape)}")
     if bool((t[1:] < t[:-1]).any()):
         raise ValueError("t: expected times that never fall (sort_events sorts)")
-    window, device = len(src), src.device
-    bounds = torch.arange(patches + 1, device=device) * window // patches
+    bounds = torch.arange(patches + 1, device=src.device) * len(src) // patches
+    # The ends of an event stand side by side (2k and 2k + 1), so a stable sort keeps those of a node in the order of
+    # time, which is that of the patches.
+    ends = torch.stack([src, dst], 1).flatten()
+    return (_cut_compiled if src.device.type == "cpu" else _cut)(ends, _order(ends), t, bounds)
+
+
+def _cut_compiled(ends: Tensor, order: Tensor, t: Tensor, bounds: Tensor) -> Patches:
+    from graphformers.layers import patches_kernels as kernels
+
+    event, twin, copy, sources, patch, nodes = (torch.empty_like(ends) for _ in range(6))
+    starts, node_starts = (ends.new_empty(len(ends) + 1) for _ in range(2))
+    c, n = kernels.cut(*arrays(ends, order, bounds, event, twin, copy, sources, starts, patch, node_starts, nodes))
+    starts = starts[: c + 1]
+    return Patches(
+        bounds, nodes[:n], node_starts[: n + 1].int(), patch[:c], t[event[starts[1:] - 1]],
+        _graph(copy, sources, starts, twin), event, twin,
+    )  # fmt: skip
+
+
+def _cut(ends: Tensor, order: Tensor, t: Tensor, bounds: Tensor) -> Patches:
+    """The same in steps of torch, for any device."""
+    patches, device = len(bounds) - 1, ends.device
     patch = torch.repeat_interleave(torch.arange(patches, device=device), bounds.diff())
-    # The ends of an event stand side by side (2k and 2k + 1), so a stable sort keeps those of a copy in time order.
-    key = torch.stack([src, dst], 1) * patches + patch[:, None]
-    key, order = torch.sort(key.flatten(), stable=True)
+    key = ends[order] * patches + patch[order >> 1]
     copy, copy_starts = runs_of(key)
     key = key[copy_starts[:-1]]
     _, node_starts = runs_of(key // patches)
     place = torch.empty_like(order)
-    place[order] = torch.arange(2 * window, device=device)
+    place[order] = torch.arange(len(ends), device=device)
     twin, event = place[order ^ 1], order >> 1
     return Patches(
         bounds, key[node_starts[:-1]] // patches, node_starts.int(), key % patches,
-        t[event[copy_starts[1:] - 1]], _graph(copy, copy_starts, twin), event, twin,
+        t[event[copy_starts[1:] - 1]], _graph(copy, copy[twin], copy_starts, twin), event, twin,
     )  # fmt: skip
 
 
@@ -94,9 +118,17 @@ def runs_of(keys: Tensor) -> tuple[Tensor, Tensor]:
     return first.cumsum(0) - 1, starts
 
 
-def _graph(copy: Tensor, starts: Tensor, twin: Tensor) -> Adjacency:
+def _order(ends: Tensor) -> Tensor:
+    """The stable order of nodes [2W], which are counted unless their numbers are far larger than there are of them."""
+    most = int(ends.max()) + 1 if len(ends) else 0
+    if most > MOST_COUNTED * len(ends) or (len(ends) and int(ends.min()) < 0):
+        return torch.argsort(ends, stable=True)
+    return in_runs(ends, most)[0]
+
+
+def _graph(copy: Tensor, sources: Tensor, starts: Tensor, twin: Tensor) -> Adjacency:
     """The edges into each copy lie together; those out of it are their twins, so nothing is sorted again."""
-    copies, sources = len(starts) - 1, copy[twin]
+    copies = len(starts) - 1
     edges = torch.arange(len(copy), device=copy.device)
     return Adjacency(
         torch.stack([sources, copy]), copies, copies,

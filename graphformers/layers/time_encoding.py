@@ -54,8 +54,8 @@ class TimeEncoding(nn.Module):
         seconds, float32 has only every 64th."""
         scaled = torch.log1p(dt / self.shortest) if self.logarithmic else dt
         # Whole turns go while there are digits for it: a float32 phase of 1e8 would be off by several.
-        turns = scaled[..., None] * self.frequencies.double()
-        phase = (2 * math.pi * turns.frac()).to(dtype)
+        turns = (scaled[..., None] * self.frequencies.double()).frac_()
+        phase = turns.mul_(2 * math.pi).to(dtype)
         return torch.cat([phase.cos(), phase.sin()], -1)
 
     def since(self, t_last: Tensor, rows: Tensor, t: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -21,13 +21,13 @@ import torch
 from formerdata.temporal import EventStream
 from torch import Tensor, nn
 
-from formerkit.mixers.packing import sequence_of_rows
 from graphformers.layers.class_decoder import TemporalClassDecoder
 from graphformers.layers.event_features import Encodings, EventEncoder
 from graphformers.layers.node_sequence import SequenceEncoder
-from graphformers.layers.node_states import Meetings, NodeStates
+from graphformers.layers.node_states import Meetings, NodeStates, check_nodes
 from graphformers.layers.parts import reset
 from graphformers.layers.patches import Patches, patchify
+from graphformers.layers.reach import Reach, reaches
 from graphformers.layers.temporal_attention import TemporalAttention
 from graphformers.layers.temporal_decoder import TemporalLinkDecoder
 from graphformers.layers.time_encoding import TimeEncoding, position_encoding
@@ -110,6 +110,7 @@ class Todyformer(nn.Module):
         self.window, self.patches, self.readout, self.edge_dim, self.node_dim = (
             window, patches, readout, edge_dim, node_dim,
         )  # fmt: skip
+        self.local_layers, self.global_encoder = local_layers, global_encoder
         time = TimeEncoding(time_dim, logarithmic=logarithmic, shortest=shortest, longest=longest)
         self.time = time if time_encoding else None
         self.features = nn.Linear(node_dim, channels) if node_dim else None
@@ -124,9 +125,9 @@ class Todyformer(nn.Module):
             TodyformerBlock(
                 channels, heads, 0 if empty else time_dim, time_dim if time_encoding else 0,
                 local_layers=local_layers, positions=positions, causal=causal, expansion=expansion, dropout=dropout,
-                global_encoder=global_encoder,
+                global_encoder=global_encoder, alike=node_dim is None and i == 0,
             )
-            for _ in range(num_layers)
+            for i in range(num_layers)
         )  # fmt: skip
         self.norm = nn.LayerNorm(channels)
         # One of both: processes that train together would wait for the other's gradients in vain.
@@ -155,22 +156,50 @@ class Todyformer(nn.Module):
             ValueError: If events are not sorted, ``t_end`` is before the last one, or features the model was made for
                 are missing or of another width.
         """
-        device, dtype = self.absent.device, self.absent.dtype
+        return self._encode(window, t_end, None)
+
+    def _encode(self, window: EventStream, t_end: float, ids: Tensor | None) -> NodeStates:
+        """:meth:`encode` of what is asked for, nodes [...] int64 that exist, and of nothing else; None for all."""
+        device = self.absent.device
         src, dst, t = (x.to(device) for x in (window.src, window.dst, window.t))
         if len(t) and float(t[-1]) > t_end:
             raise ValueError(f"t_end: expected a time from the last event's, {float(t[-1])}, on, got {t_end}")
         edge_attr = _features("edge_attr", window.edge_attr, self.edge_dim, device)
         x = _features("x", window.x, self.node_dim, device)
         cut = patchify(src, dst, t, self.patches)
-        h = self._inputs(x, cut.nodes).index_select(0, cut.node)
-        if self.events is not None:
-            told = self.events(cut, t, t_end, edge_attr, dtype)
-            age = None if self.time is None else self.time(t_end - cut.t_last, dtype)
-            for block in self.blocks:
-                h = block(h, cut, told, age)
-        last = cut.cu_seqlens[1:].long() - 1
+        asked = torch.ones(len(cut.nodes), dtype=torch.bool, device=device)
+        if ids is not None:
+            asked = torch.zeros(window.num_nodes, dtype=torch.bool, device=device).index_fill(0, ids.flatten(), True)
+            asked = asked[cut.nodes]
+        nodes, t_last = cut.nodes[asked], cut.t_last[cut.cu_seqlens[1:].long() - 1][asked]
+        h = self._inputs(x, nodes) if self.events is None else self._blocks(cut, t, t_end, edge_attr, x, asked)
         met = None if self.links is None or self.links.pair is None else Meetings.of(src, dst, t, window.num_nodes)
-        return NodeStates(self.norm(self._read(h, cut, last)), cut.nodes, cut.t_last[last], window.num_nodes, x, met)
+        return NodeStates(self.norm(h), nodes, t_last, window.num_nodes, x, met)
+
+    def _blocks(
+        self, cut: Patches, t: Tensor, t_end: float, edge_attr: Tensor | None, x: Tensor | None, asked: Tensor
+    ) -> Tensor:
+        """[m, d], states of those of ``cut.nodes`` that are asked for [n] bool."""
+        assert self.events is not None
+        dtype = self.absent.dtype
+        parts = reaches(
+            cut, asked, len(self.blocks), local_layers=self.local_layers, mixed=self.global_encoder,
+            last=self.readout == "last",
+        )  # fmt: skip
+        told = self.events(cut, t, t_end, edge_attr, dtype)
+        age = None if self.time is None else self.time(t_end - cut.t_last, dtype)
+        if self.blank is None:
+            sources = parts[0].sources
+            h = self._inputs(x, cut.nodes).index_select(0, cut.node if sources is None else cut.node[sources])
+        else:
+            h = self.blank[None]
+        for block, reach in zip(self.blocks, parts, strict=True):
+            h = block(h, cut, reach, told, age)
+        if self.readout == "last":
+            return h
+        count = cut.cu_seqlens.diff()[asked]
+        rows = torch.repeat_interleave(torch.arange(len(count), device=h.device), count)
+        return h.new_zeros(len(count), h.shape[1]).index_add(0, rows, h) / count[:, None]
 
     def score(self, states: NodeStates, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         """[B, C] logits of events from src [B] to each of dst [B, C] at times t [B] float64.
@@ -213,11 +242,11 @@ class Todyformer(nn.Module):
 
         The window is seen from the time of its own last event, so what is asked does not change what is known.
         """
-        return self.score(self._known(events, end), src, dst, t)
+        return self.score(self._known(events, end, "src, dst", src, dst), src, dst, t)
 
     def class_logits(self, events: EventStream, end: int, src: Tensor, t: Tensor, edge_attr: Tensor | None) -> Tensor:
         """:class:`~graphformers.temporal.NodeClassScorer`: :meth:`classify` after the last W of ``events[:end]``."""
-        return self.classify(self._known(events, end), src, t, edge_attr)
+        return self.classify(self._known(events, end, "src", src), src, t, edge_attr)
 
     def loss(self, events: EventStream, end: int, src: Tensor, dst: Tensor, negatives: Tensor, t: Tensor) -> Tensor:
         """:class:`~graphformers.temporal.TrainableLinkScorer`: binary cross entropy of events and false ones."""
@@ -226,9 +255,11 @@ class Todyformer(nn.Module):
     def reset_state(self) -> None:
         """Nothing: all is in the window."""
 
-    def _known(self, events: EventStream, end: int) -> NodeStates:
-        window = events[max(0, end - self.window) : end]
-        return self.encode(window, float(window.t[-1]) if len(window) else 0.0)
+    def _known(self, events: EventStream, end: int, name: str, *ids: Tensor) -> NodeStates:
+        """The states of ``ids`` alone."""
+        window, asked = events[max(0, end - self.window) : end], torch.cat([x.flatten() for x in ids])
+        asked = check_nodes(name, asked.to(self.absent.device), events.num_nodes)
+        return self._encode(window, float(window.t[-1]) if len(window) else 0.0, asked)
 
     def _inputs(self, x: Tensor | None, nodes: Tensor) -> Tensor:
         """[n, d], of nodes [n]."""
@@ -236,13 +267,6 @@ class Todyformer(nn.Module):
             assert self.blank is not None
             return self.blank.expand(len(nodes), -1)
         return self.features(x[nodes].to(self.absent.dtype))
-
-    def _read(self, h: Tensor, cut: Patches, last: Tensor) -> Tensor:
-        """[n, d], one state of each node from its copies [c, d]."""
-        if self.readout == "last":
-            return h.index_select(0, last)
-        count = cut.cu_seqlens.diff()[:, None]
-        return h.new_zeros(len(last), h.shape[1]).index_add(0, sequence_of_rows(cut.cu_seqlens), h) / count
 
     def _table(self, states: NodeStates, name: str, ids: Tensor) -> tuple[Tensor, Tensor]:
         """States [n + more, d] of all nodes asked for, and the row of each of ``ids``; rows from n on were not seen."""
@@ -262,16 +286,18 @@ class TodyformerBlock(nn.Module):
         event_channels: Of an event's encoding z. age_channels: Of the encoding of the time since a copy's last event. 0
             for none.
         local_layers, positions, causal, expansion, dropout, global_encoder: See :class:`Todyformer`.
+        alike: All copies have the same state before.
     """
 
     def __init__(
         self, channels: int, heads: int, event_channels: int, age_channels: int, *, local_layers: int, positions: bool,
-        causal: bool, expansion: int, dropout: float, global_encoder: bool,
+        causal: bool, expansion: int, dropout: float, global_encoder: bool, alike: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.positions = positions
         self.local = nn.ModuleList(
-            TemporalAttention(channels, heads, event_channels, dropout=dropout) for _ in range(local_layers)
+            TemporalAttention(channels, heads, event_channels, dropout=dropout, alike=alike and i == 0)
+            for i in range(local_layers)
         )
         self.sequence = self.age = None
         if global_encoder:
@@ -281,17 +307,23 @@ class TodyformerBlock(nn.Module):
     def reset_parameters(self) -> None:
         reset(*self.local, self.sequence, self.age)
 
-    def forward(self, h: Tensor, cut: Patches, events: Encodings | None, age: Tensor | None) -> Tensor:
-        """h [c, channels], what the events tell, and age [c, age_channels] or None."""
-        for layer in self.local:
-            h = layer(h, cut.graph, events)
+    def forward(self, h: Tensor, cut: Patches, reach: Reach, events: Encodings | None, age: Tensor | None) -> Tensor:
+        """h [s, channels], what the events tell, and age [c, age_channels] or None; to [b, channels]."""
+        for layer, hop in zip(self.local, reach.hops, strict=True):
+            h = layer(h, hop, events)
         if self.sequence is None:
-            return h
+            return h if reach.answers is None else h.index_select(0, reach.answers)
         if self.positions:
-            h = h + position_encoding(cut.patch, h.shape[1], h.dtype)
+            table = position_encoding(torch.arange(len(cut.bounds) - 1, device=h.device), h.shape[1], h.dtype)
+            h = h + table.index_select(0, _part(cut.patch, reach.copies))
         if self.age is not None:
-            h = h + self.age(age)
-        return self.sequence(h, cut.cu_seqlens)
+            assert age is not None
+            h = torch.addmm(h, _part(age, reach.copies), self.age.weight.T)
+        return self.sequence(h, reach.cu_seqlens, reach.answers)
+
+
+def _part(x: Tensor, rows: Tensor | None) -> Tensor:
+    return x if rows is None else x.index_select(0, rows)
 
 
 def _features(name: str, values: Tensor | None, width: int | None, device: torch.device) -> Tensor | None:

@@ -26,7 +26,15 @@ from graphformers.ops.checks import check_inputs
 
 
 def event_attention(
-    q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, *, scale: float | None = None
+    q: Tensor,
+    qz: Tensor,
+    k: Tensor,
+    v: Tensor,
+    z: Tensor,
+    graph: Adjacency,
+    *,
+    scale: float | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Attention of each destination over its edges.
 
@@ -34,7 +42,8 @@ def event_attention(
         q: [N, H, D] and qz: [N, H, Z], by destination. k: [M, H, D] and v: [M, H, V], by source.
         z: [E, Z], in the order of ``graph.edge_index``.
         graph: The edges.
-        scale: Instead of 1 / sqrt(D).
+        scale: Instead of 1 / sqrt(D), which D of 0 does not have.
+        rows: [E] int64, distinct: which row of ``z`` [R, Z] belongs to each edge, if not its own.
 
     Returns:
         o [N, H, V] and seen [N, H, Z]; 0 for a node without edges.
@@ -49,21 +58,22 @@ def event_attention(
         "event_attention", graph, v.dtype,
         {
             "q": (q, (n, heads, width)), "qz": (qz, (n, heads, events)), "k": (k, (m, heads, width)),
-            "v": (v, (m, heads, columns)), "z": (z, (graph.num_edges, events)),
+            "v": (v, (m, heads, columns)), "z": (z, (graph.num_edges if rows is None else len(z), events)),
         },
     )  # fmt: skip
     scale, dtype, wide = width**-0.5 if scale is None else scale, v.dtype, compute_dtype(v.dtype)
     q, qz, k, v, z = (x.to(wide) for x in (q, qz, k, v, z))
     run = _compiled if use_kernels(q) else event_attention_reference
-    o, seen = run(q, qz, k, v, z, graph, scale)
+    o, seen = run(q, qz, k, v, z, graph, scale, rows)
     return o.to(dtype), seen.to(dtype)
 
 
 def event_attention_reference(
-    q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, scale: float
+    q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, scale: float, rows: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """As the formula reads, by gathers and scattered sums; for any device."""
     source, destination = graph.edge_index
+    z = z if rows is None else z[rows]
     s = scale * ((q[destination] * k[source]).sum(2) + (qz[destination] * z[:, None]).sum(2))
     index = destination[:, None].expand(s.shape)
     top = s.new_zeros(q.shape[:2]).scatter_reduce(0, index, s.detach(), "amax", include_self=False)
@@ -74,9 +84,10 @@ def event_attention_reference(
 
 
 def _compiled(
-    q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, scale: float
+    q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, scale: float, rows: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    o, seen = _EventAttention.apply(*(whole_registers(x) for x in (q, qz, k, v, z)), graph, scale)
+    edges = graph.edges_in if rows is None else rows[graph.edges_in]
+    o, seen = _EventAttention.apply(*(whole_registers(x) for x in (q, qz, k, v, z)), graph, edges, scale)
     return o[..., : v.shape[2]], seen[..., : z.shape[1]]
 
 
@@ -84,7 +95,7 @@ class _EventAttention(torch.autograd.Function):
     """On rows whose heads fill whole registers."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency,
+    def forward(ctx: Any, q: Tensor, qz: Tensor, k: Tensor, v: Tensor, z: Tensor, graph: Adjacency, edges: Tensor,
                 scale: float) -> tuple[Tensor, Tensor]:  # fmt: skip
         from graphformers.ops import event_attention_kernels as kernels
 
@@ -92,12 +103,12 @@ class _EventAttention(torch.autograd.Function):
         weights = q.new_empty(graph.num_edges if any(ctx.needs_input_grad) else 0, heads)
         out, seen = v.new_empty(len(q), *v.shape[1:]), torch.empty_like(qz)
         run_ranges(
-            kernels.forward, len(q), *arrays(graph.starts_in, graph.edges_in, graph.sources_in),
+            kernels.forward, len(q), *arrays(graph.starts_in, edges, graph.sources_in),
             *arrays(*(x.detach().flatten(1) for x in (q, qz, k, v, z))), heads, scale,
             *arrays(weights, out.flatten(1), seen.flatten(1)), min_rows=64,
         )  # fmt: skip
         ctx.save_for_backward(q, qz, k, v, z, weights, out, seen)
-        ctx.graph, ctx.scale = graph, scale
+        ctx.graph, ctx.edges, ctx.scale = graph, edges, scale
         return out, seen
 
     @staticmethod
@@ -109,16 +120,16 @@ class _EventAttention(torch.autograd.Function):
         graph, heads = ctx.graph, q.shape[1]
         gout, gseen, asked = gout.contiguous(), gseen.contiguous(), ctx.needs_input_grad[4]
         gq, gqz, gk, gv = (torch.empty_like(x) for x in (q, qz, k, v))
-        gz, slopes = torch.empty_like(z) if asked else z.new_empty(0, z.shape[1]), torch.empty_like(weights)
+        gz, slopes = torch.zeros_like(z) if asked else z.new_empty(0, z.shape[1]), torch.empty_like(weights)
         run_ranges(
-            kernels.gradients_of_destinations, len(q), *arrays(graph.starts_in, graph.edges_in, graph.sources_in),
+            kernels.gradients_of_destinations, len(q), *arrays(graph.starts_in, ctx.edges, graph.sources_in),
             *arrays(*(x.flatten(1) for x in (qz, k, v, z))), heads, ctx.scale,
             *arrays(weights, *(x.flatten(1) for x in (out, seen, gout, gseen))), slopes.numpy(),
             *arrays(gq.flatten(1), gqz.flatten(1), gz), min_rows=64,
         )  # fmt: skip
         run_ranges(
-            kernels.gradients_of_sources, len(k),
+            kernels.gradients_of_sources, len(k) if gk.numel() + gv.numel() else 0,
             *arrays(graph.starts_out, graph.destinations_out, graph.places_out, q.flatten(1), gout.flatten(1)), heads,
             *arrays(weights, slopes, gk.flatten(1), gv.flatten(1)), min_rows=64,
         )  # fmt: skip
-        return gq, gqz, gk, gv, gz if asked else None, None, None
+        return gq, gqz, gk, gv, gz if asked else None, None, None, None

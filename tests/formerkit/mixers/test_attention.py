@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from formerkit.mixers.attention import Attention, attention, attention_reference
+from formerkit.mixers.attention import Attention, attention, attention_of_rows, attention_reference
 from formerkit.mixers.linear_attention import (
     PerformerFeatures,
     linear_attention,
@@ -78,6 +79,37 @@ def test_short_sequences_equal_all_pairs(seed, lengths, dtype, causal, width, co
         "cu_seqlens": offsets(lengths), "causal": causal, "scale": scale,
     }  # fmt: skip
     assert_same(values(attention, case), values(attention_reference, in_float64(case)), BOUND[dtype])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=SEEDS, lengths=LENGTHS, dtype=DTYPES, causal=st.booleans(), kv_heads=st.sampled_from([1, 4]),
+    width=st.sampled_from([1, 8]), columns=st.sampled_from([8, 17]),
+)  # fmt: skip
+def test_rows_alone_equal_those_of_all(seed, lengths, dtype, causal, kv_heads, width, columns) -> None:
+    """One kind of heads takes the compiled form, the other the formula."""
+    draw, total = Draw(seed, dtype), sum(lengths)
+    rows = (torch.rand(total, generator=torch.Generator().manual_seed(seed)) < 0.5).nonzero()[:, 0]
+    case = {"q": draw.normal(len(rows), 4, width), "k": draw.normal(total, kv_heads, width),
+            "v": draw.normal(total, kv_heads, columns), "cu_seqlens": offsets(lengths), "causal": causal}  # fmt: skip
+
+    def of_all(q: torch.Tensor, **others: Any) -> torch.Tensor:
+        return attention_reference(q.new_zeros(total, 4, width).index_copy(0, rows, q), **others)[rows]
+
+    got = values(lambda **x: attention_of_rows(**x, rows=rows), case)
+    assert_same(got, values(of_all, in_float64(case)), BOUND[dtype])
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"rotary": True}, {"alibi": True}, {"kv_heads": 1}])
+def test_the_layer_s_rows_alone_equal_those_of_all(options) -> None:
+    torch.manual_seed(0)
+    layer, x, rows = Attention(8, 2, **options).double(), torch.randn(9, 8).double(), torch.tensor([0, 3, 4, 8])
+    cu_seqlens = torch.tensor([0, 2, 6, 9], dtype=torch.int32)
+    torch.testing.assert_close(layer(x, cu_seqlens, rows=rows), layer(x, cu_seqlens)[rows])
+    with pytest.raises(ValueError, match="rows: expected packed input, with cu_seqlens"):
+        layer(x[None], rows=rows)
+    with pytest.raises(ValueError, match=r"expected rows \[3\] on cpu, got \[4\] on cpu"):
+        attention_of_rows(x[:3, None], x[:, None], x[:, None], cu_seqlens, rows)
 
 
 def test_both_forms_agree_and_threads_change_nothing(monkeypatch) -> None:

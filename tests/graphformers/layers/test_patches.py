@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from graphformers.layers.patches import patchify
+from graphformers.layers.patches import _cut, patchify
 from graphformers.ops import adjacency
 
 windows = given(
@@ -84,3 +86,25 @@ def test_impossible_windows_are_refused() -> None:
         patchify(nodes, nodes[:2], t, 1)
     with pytest.raises(ValueError, match="t: expected times that never fall"):
         patchify(nodes, nodes, torch.tensor([0.0, 2.0, 1.0]).double(), 1)
+
+
+@settings(deadline=None, max_examples=40)
+@windows
+def test_steps_of_torch_for_other_devices_are_the_same(seed: int, count: int, nodes: int, patches: int) -> None:
+    src, dst, t = some_window(seed, count, nodes)
+    wanted = patchify(src, dst, t, patches)
+    ends = torch.stack([src, dst], 1).flatten()
+    got = _cut(ends, torch.argsort(ends, stable=True), t, wanted.bounds)
+    for field in dataclasses.fields(wanted):
+        if field.name != "graph":
+            assert torch.equal(getattr(got, field.name), getattr(wanted, field.name)), field.name
+    for field in dataclasses.fields(wanted.graph):
+        one, other = (getattr(x.graph, field.name) for x in (got, wanted))
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other)), field.name
+
+
+def test_numbers_of_nodes_may_be_large() -> None:
+    src, dst, t = some_window(0, 20, 6)
+    small, large = patchify(src, dst, t, 3), patchify(src + 10**12, dst + 10**12, t, 3)
+    assert torch.equal(small.nodes + 10**12, large.nodes)
+    assert torch.equal(small.graph.edge_index, large.graph.edge_index)

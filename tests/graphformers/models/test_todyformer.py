@@ -85,6 +85,26 @@ def test_equals_the_formula(name: str) -> None:
         torch.testing.assert_close(*(torch.zeros(()).double() if x is None else x for x in (one, other)))
 
 
+def value_and_gradients(model: Todyformer, answers: Tensor) -> list[Tensor]:
+    loss = (answers * torch.linspace(-1.0, 1.0, answers.numel(), dtype=torch.float64).view(answers.shape)).sum()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return [answers, *(torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True))]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@settings(deadline=None, max_examples=5)
+@given(seed=st.integers(0, 2**31), count=st.integers(0, 25), batch=st.integers(1, 3))
+def test_only_what_is_asked_for_is_computed_and_it_is_the_same(name: str, seed: int, count: int, batch: int) -> None:
+    """Answers of one call, which look at what they depend on, and those from the states of all nodes."""
+    model, events = model_for(**({"num_layers": 3} | OPTIONS[name])), some_events(count, seed)
+    src, dst, t = questions(seed, batch, 1)
+    wanted = model.score(model.encode(events, float(events.t[-1]) if count else 0.0), src, dst, t)
+    got = model.scores(events, count, src, dst, t)
+    for one, other in zip(value_and_gradients(model, got), value_and_gradients(model, wanted), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**31), count=st.integers(0, 12), patches=st.integers(1, 5))
 def test_equals_the_formula_on_any_window(seed: int, count: int, patches: int) -> None:
@@ -110,8 +130,13 @@ def test_all_that_can_learn_does(name: str, classes: int | None) -> None:
     # One copy a node: whatever its keys and queries are, it attends to itself.
     idle = ("q_proj", "k_proj") if model.patches == 1 else ()
     still = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0}
-    if name == "nothing of events":  # in the first layer all nodes are alike, and attention has nothing to choose
-        still = {one for one in still if not one.startswith(("blocks.0.local.0.query", "blocks.0.local.0.key"))}
+    # In the first layer nodes without features are alike, and what they have in common chooses nothing.
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    alike = (
+        () if model.node_dim or name == "no blocks" else ("query", "key") if name == "nothing of events" else ("key",)
+    )
+    assert {one.rsplit(".", 1)[0] for one in frozen} == {f"blocks.0.local.0.{one}" for one in alike}
+    still -= frozen
     assert {one for one in still if one.split(".")[-2] not in idle} == set()
 
 
@@ -208,7 +233,9 @@ def test_one_patch_is_a_transformer_of_single_tokens() -> None:
     wanted = model.encode(events, 25.0).h
     for block in model.blocks:
         nn.init.normal_(block.sequence.attention.q_proj.weight)
-        block.sequence.attention.forward = lambda x, _, own=block.sequence.attention: own.o_proj(own.v_proj(x))
+        block.sequence.attention.forward = lambda x, _, rows, own=block.sequence.attention: own.o_proj(
+            own.v_proj(x if rows is None else x[rows])
+        )
     torch.testing.assert_close(model.encode(events, 25.0).h, wanted)
 
 
@@ -224,7 +251,7 @@ def test_without_blocks_there_are_features_alone() -> None:
 
 def test_causal_states_of_a_prefix_of_patches() -> None:
     """Looking back alone, what happens in the last patch changes no copy of an earlier one."""
-    model = model_for(causal=True, patches=3, window=30)
+    model = model_for(causal=True, patches=3, window=30, readout="mean")  # which asks for all copies
     events, seen = some_events(30), {}
     for block in model.blocks:
         block.register_forward_hook(lambda _, args, out, at=block: seen.setdefault(at, []).append((args[1], out)))
