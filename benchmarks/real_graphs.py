@@ -91,7 +91,9 @@ class Isomorphism(nn.Module):
         given = task.model_arguments
         types = {"node_types": given["node_types"], "edge_types": given["edge_types"]}
         self.encoder = GraphEncoder(channels, **types)
-        self.layers = nn.ModuleList(GINE(channels, channels, residual=False, norm="batch") for _ in range(num_layers))
+        self.layers = nn.ModuleList(
+            GINE(channels, channels, residual=False, mlp_norm="batch") for _ in range(num_layers)
+        )
         self.readout = Readout(channels, [channels], task.outputs, pooling="sum")
 
     def forward(

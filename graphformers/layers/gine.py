@@ -27,6 +27,7 @@ class GINE(nn.Module):
         activation: ReLU behind the MLP.
         residual: Add what came in.
         norm: Before that ReLU: batch norm over all nodes at hand, layer norm, or None.
+        mlp_norm: Likewise between the MLP's first layer and its ReLU, where OGB's GIN has a batch norm.
         dropout: Before the residual.
     """
 
@@ -43,6 +44,7 @@ class GINE(nn.Module):
         activation: bool = True,
         residual: bool = True,
         norm: Norm = None,
+        mlp_norm: Norm = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -56,7 +58,10 @@ class GINE(nn.Module):
         else:
             self.register_buffer("eps", torch.tensor([float(eps)]))
         self.edge_proj = None if edge_dim is None else linear(edge_dim, in_channels)
-        self.mlp = nn.Sequential(linear(in_channels, out_channels), nn.ReLU(), nn.Linear(out_channels, out_channels))
+        between = () if mlp_norm is None else (norm_of(mlp_norm, out_channels),)
+        self.mlp = nn.Sequential(
+            linear(in_channels, out_channels), *between, nn.ReLU(), nn.Linear(out_channels, out_channels)
+        )
         self.norm = norm_of(norm, out_channels)
         self.dropout = nn.Dropout(dropout)
 

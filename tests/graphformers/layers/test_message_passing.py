@@ -106,6 +106,20 @@ def test_gcn_is_pygs() -> None:
     torch.testing.assert_close(whole(x, edge_index)[0], x + whole.norm(bare(x, edge_index)[0]).relu())
 
 
+@torch.no_grad()
+def test_the_norm_within_the_mlp_is_that_of_geometric() -> None:
+    geometric = pytest.importorskip("torch_geometric.nn")
+    torch.manual_seed(0)
+    layer = GINE(6, 6, mlp_norm="batch", activation=False, residual=False).train()
+    mlp = geometric.MLP([6, 6, 6], norm="batch_norm")
+    theirs, first, norm, last = geometric.GINEConv(mlp), layer.mlp[0], layer.mlp[1], layer.mlp[3]
+    for ours, other in ((first, mlp.lins[0]), (norm, mlp.norms[0].module), (last, mlp.lins[1])):
+        other.load_state_dict(ours.state_dict())
+    x, e = torch.randn(9, 6), torch.randn(20, 6)
+    edges = torch.randint(0, 9, (2, 20))
+    torch.testing.assert_close(layer(x, edges, e)[0], theirs.train()(x, edges, e), atol=1e-5, rtol=1e-5)
+
+
 def test_gine_of_the_long_range_benchmark_has_relu_and_residual() -> None:
     g = torch.Generator().manual_seed(0)
     x, edge_index, e = normal(g, 9, 6).float(), random_edges(g, 9, 25), normal(g, 25, 6).float()
@@ -120,6 +134,7 @@ LAYERS = {
     "gated, no edges": lambda: GatedGCN(6, 6, norm="layer"),
     "gine": lambda: GINE(6, 6, norm="batch"),
     "gine, no edges": lambda: GINE(6, 6),
+    "gine, norm within": lambda: GINE(6, 6, mlp_norm="batch"),
     "gcn, no edges": lambda: GCN(6, 6),
 }
 
