@@ -102,6 +102,9 @@ class LocalModule(nn.Module):
 
     Shapes:
         tokens [B, T, D], types [T] int64 if there are types, to [B, H d].
+
+    Raises:
+        ValueError: Without types, if there are to be.
     """
 
     def __init__(
@@ -147,7 +150,8 @@ class LocalModule(nn.Module):
         weight = self.embed.weight @ self.second.weight
         x = F.linear(hidden, weight, F.linear(self.second.bias, self.embed.weight, self.embed.bias))
         if self.types is not None:
-            assert types is not None
+            if types is None:
+                raise ValueError("types: the module was made for types of tokens")
             x = x + self.types(types)
         y = self.layers[0](x)
         for back, layer in zip(self.back, self.layers[1:], strict=True):

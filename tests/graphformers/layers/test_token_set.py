@@ -84,6 +84,8 @@ def test_types_add_a_vector_to_each_token() -> None:
     x, added = x.abs() + 9, module.types(types)
     torch.testing.assert_close(module(x, types), plain(x + added))
     assert (module(x, types) - plain(x)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="types: the module was made for types"):
+        module(x)
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
