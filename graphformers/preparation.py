@@ -22,6 +22,7 @@ from graphformers.tasks import (
     TokenSettings,
     TokenTask,
 )
+from graphformers.tasks.of_stream import OfStream
 
 Found = GraphTask | LinkTask | StoredTask | FutureLinkTask | DynamicNodeTask
 """What sources have."""
@@ -41,7 +42,7 @@ def prepared(
     Raises:
         ConfigError: If the model cannot learn this task.
     """
-    if isinstance(task, FutureLinkTask | DynamicNodeTask):
+    if isinstance(task, OfStream):
         return task
     if tokens is None:
         if isinstance(task, StoredTask):
@@ -60,7 +61,7 @@ def matching(task: Found, model: str) -> Found:
     Raises:
         ConfigError: If not.
     """
-    of_events = isinstance(task, FutureLinkTask | DynamicNodeTask)
+    of_events = isinstance(task, OfStream)
     if of_events != (model == "Todyformer"):
         wanted = "Todyformer, for a stream of events" if of_events else "another one than Todyformer, for graphs"
         raise ConfigError(f"model.name: expected {wanted}, got {model!r}")

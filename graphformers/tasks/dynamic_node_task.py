@@ -112,10 +112,6 @@ class DynamicNodeTask(OfStream):
         ):
             yield self._batch(batch)
 
-    def score(self, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
-        """The metric over a part; batches are those of the settings, whatever ``batch_size``."""
-        return self.metric(*self.predictions(objective, part, batch_size, device))
-
     def predictions(
         self, objective: nn.Module, part: Part, batch_size: int, device: torch.device
     ) -> tuple[Tensor, Tensor]:

@@ -110,10 +110,6 @@ class FutureLinkTask(OfStream):
                 self.events.dst[rows], torch.stack(drawn, 1), self.events.t[rows],
             )  # fmt: skip
 
-    def score(self, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
-        """The metric over a part; batches are those of the settings, whatever ``batch_size``."""
-        return self.metric(*self.predictions(objective, part, batch_size, device))
-
     @cached_property
     def _false_events(self) -> dict[Part, NegativeSampler]:
         """Of each part; to make one goes through the whole stream."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+import torch
 from formerdata.temporal import ChronologicalSplit, EventStream
+from torch import nn
 
 from formerkit.io import ConfigError
-from graphformers.tasks.task import Part
+from graphformers.tasks.task import Part, Task
 
 
 class OfStream:
@@ -63,6 +65,10 @@ class OfStream:
             "edge_dim": None if edge_attr is None else edge_attr.shape[1],
             "node_dim": None if x is None else x.shape[1],
         }
+
+    def score(self: Task, objective: nn.Module, part: Part, batch_size: int, device: torch.device) -> float:
+        """The metric over a part; batches are those of the settings, whatever ``batch_size``."""
+        return self.metric(*self.predictions(objective, part, batch_size, device))
 
     def steps_per_epoch(self, samples_per_step: int) -> int:
         return len(self.split.train) // samples_per_step
