@@ -74,10 +74,11 @@ class LinearEncoder(nn.Module):
         Raises:
             ValueError: On shapes that do not agree.
         """
-        pe = torch.where(present(pe, eigenvalues, batch, self.k), pe, 0.0)
+        there, values = present(pe, eigenvalues, batch, self.k)
+        pe = torch.where(there, pe, 0.0)
         # Before the signs: the mean of a batch whose vectors were flipped is not the mean in evaluation.
         pe = pe if self.norm is None else self.norm(pe)
-        return self.linear(_with_random_signs(pe, eigenvalues, batch) if self.training and self.flip_signs else pe)
+        return self.linear(_with_random_signs(pe, values) if self.training and self.flip_signs else pe)
 
 
 class DeepSetEncoder(nn.Module):
@@ -113,11 +114,11 @@ class DeepSetEncoder(nn.Module):
         Raises:
             ValueError: On shapes that do not agree, or without eigenvalues.
         """
-        there = present(pe, eigenvalues, batch, self.k)
+        there, found = present(pe, eigenvalues, batch, self.k)
         pe = torch.where(there, pe, 0.0)
         if self.training and self.flip_signs:
-            pe = _with_random_signs(pe, eigenvalues, batch)
-        values = torch.where(there, _of_nodes(eigenvalues, batch, len(pe)), 0.0)
+            pe = _with_random_signs(pe, found)
+        values = torch.where(there, _needed(found), 0.0)
         encoded = self.pair(torch.stack([pe, values], dim=2))
         return torch.where(there[:, :, None], encoded, 0.0).sum(1)
 
@@ -171,11 +172,11 @@ class SignNetEncoder(nn.Module):
         Raises:
             ValueError: On shapes that do not agree, without eigenvalues, or without edges if there are GIN layers.
         """
-        there = present(pe, eigenvalues, batch, self.k)
+        there, found = present(pe, eigenvalues, batch, self.k)
         if len(self.updates) and edge_index is None:
             raise ValueError("edge_index: the encoder was made with message passing")
         pe = torch.where(there, pe, 0.0)
-        values = torch.where(there, _of_nodes(eigenvalues, batch, len(pe)), 0.0)
+        values = torch.where(there, _needed(found), 0.0)
         both = self._phi(pe, values, edge_index) + self._phi(-pe, values, edge_index)
         return self.rho(torch.where(there[:, :, None], both, 0.0).flatten(1))
 
@@ -189,12 +190,15 @@ class SignNetEncoder(nn.Module):
         return h
 
 
-def present(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None, k: int) -> Tensor:
-    """[N, k]: which entries are there.
+def present(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None, k: int) -> tuple[Tensor, Tensor | None]:
+    """Which entries are there.
 
     Args:
         pe: [N, k]. eigenvalues: [G, k]; if None, only NaN entries are missing. batch: [N]; one graph if None.
         k: As the module was made for.
+
+    Returns:
+        [N, k] bool, and the eigenvalues of each node's graph [N, k], or None without.
 
     Raises:
         ValueError: On shapes that do not agree.
@@ -203,16 +207,15 @@ def present(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None, k: int
         raise ValueError(f"pe: expected [N, {k}], got {tuple(pe.shape)}")
     there = ~pe.isnan()
     if eigenvalues is None:
-        return there
+        return there, None
     if eigenvalues.ndim != 2 or eigenvalues.shape[1] != k:
         raise ValueError(f"eigenvalues: expected [G, {k}], got {tuple(eigenvalues.shape)}")
-    return there & ~_of_nodes(eigenvalues, batch, len(pe)).isnan()
+    values = _of_nodes(eigenvalues, batch, len(pe))
+    return there & ~values.isnan(), values
 
 
-def _of_nodes(eigenvalues: Tensor | None, batch: Tensor | None, nodes: int) -> Tensor:
+def _of_nodes(eigenvalues: Tensor, batch: Tensor | None, nodes: int) -> Tensor:
     """[N, k], the eigenvalues of each node's graph."""
-    if eigenvalues is None:
-        raise ValueError("eigenvalues: this encoder reads them beside pe, got none")
     if batch is not None:
         if len(batch) != nodes:
             raise ValueError(f"batch: expected {nodes} entries, got {len(batch)}")
@@ -224,12 +227,17 @@ def _of_nodes(eigenvalues: Tensor | None, batch: Tensor | None, nodes: int) -> T
     return eigenvalues.expand(nodes, -1)
 
 
-def _with_random_signs(pe: Tensor, eigenvalues: Tensor | None, batch: Tensor | None) -> Tensor:
+def _needed(values: Tensor | None) -> Tensor:
+    if values is None:
+        raise ValueError("eigenvalues: this encoder reads them beside pe, got none")
+    return values
+
+
+def _with_random_signs(pe: Tensor, values: Tensor | None) -> Tensor:
+    """pe [N, k], given the eigenvalues of each node's graph."""
     signs = 2 * torch.randint(0, 2, (pe.shape[1],), device=pe.device) - 1
-    if eigenvalues is None:
-        return pe * signs
     # The trivial vector is positive. Flipped, it would show norms a mixture that evaluation does not.
-    return pe * torch.where(_of_nodes(eigenvalues, batch, len(pe)) < TRIVIAL, 1, signs)
+    return pe * (signs if values is None else torch.where(values < TRIVIAL, 1, signs))
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, num_layers: int) -> nn.Sequential:
