@@ -92,10 +92,13 @@ def attention_of_rows(
         [N, H, V].
 
     Raises:
-        ValueError: On shapes, devices or offsets that do not agree.
+        ValueError: On shapes, devices or offsets that do not agree, or rows that do not rise or are not there.
     """
     if rows.shape != q.shape[:1] or rows.device != q.device:
         raise ValueError(f"attention: expected rows [{len(q)}] on {q.device}, got {list(rows.shape)} on {rows.device}")
+    # A row that is not there would be read past the end of memory.
+    if len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < len(k) or bool((rows.diff() <= 0).any()):
+        raise ValueError(f"attention: expected rising rows below {len(k)}")
     if use_kernels(q):
         check_cu_seqlens(cu_seqlens, len(k), k.device)
         _check(k[:, :1].expand(-1, q.shape[1], -1), k, v, None, None, cu_seqlens)

@@ -44,8 +44,8 @@ def glorot_linear(in_channels: int, out_channels: int) -> nn.Linear:
     return LazyGlorotLinear(out_channels) if in_channels == -1 else GlorotLinear(in_channels, out_channels)
 
 
-def norm_of(norm: Norm, channels: int) -> nn.Module:
-    """The norm of that name; None does nothing.
+def norm_of(norm: Norm, channels: int, batch_norm: type[nn.BatchNorm1d] = nn.BatchNorm1d) -> nn.Module:
+    """The norm of that name, ``batch_norm`` for "batch"; None does nothing.
 
     Raises:
         ValueError: On another name.
@@ -54,7 +54,7 @@ def norm_of(norm: Norm, channels: int) -> nn.Module:
         return nn.Identity()
     if norm not in ("batch", "layer"):
         raise ValueError(f"norm: expected 'batch', 'layer' or None, got {norm!r}")
-    return nn.BatchNorm1d(channels) if norm == "batch" else nn.LayerNorm(channels)
+    return batch_norm(channels) if norm == "batch" else nn.LayerNorm(channels)
 
 
 def reset(*modules: nn.Module | None) -> None:

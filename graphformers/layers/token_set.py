@@ -15,6 +15,10 @@ Between layers, of which the paper's experiments have one, tokens are d wide: E 
 
 To these layers a node's features and its averages are elements of one set, and which averages are the node's own does
 not show. Types, which the paper does not have, add a learnt vector to each element that says what it is.
+
+Nor does the paper normalise what goes into the first norm. Features that are few and small then leave a signal of some
+percent of what all tokens have in common, which dropout shakes more than that. A norm within the MLP gives each of its
+channels variance 1.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphformers.layers.parts import reset
+from graphformers.layers.batch_norm import GlobalBatchNorm
+from graphformers.layers.parts import Norm, norm_of, reset
 from graphformers.ops.dropout import relu_dropout, residual_dropout
 
 
@@ -99,6 +104,7 @@ class LocalModule(nn.Module):
         in_channels: D, of a token. channels: d. heads: H. num_layers: Layers.
         mlp_dropout: In the MLP that tokens go through first. dropout: In the layers.
         num_types: Of tokens; 0 for none.
+        norm: In that MLP, if any. Batch norm is over the tokens of all nodes of all processes.
 
     Shapes:
         tokens [B, T, D], types [T] int64 if there are types, to [B, H d].
@@ -117,9 +123,11 @@ class LocalModule(nn.Module):
         mlp_dropout: float = 0.0,
         dropout: float = 0.0,
         num_types: int = 0,
+        norm: Norm = None,
     ) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(in_channels, channels), nn.Linear(channels, channels)
+        self.first_norm = norm_of(norm, channels, GlobalBatchNorm)
         self.mlp_dropout = mlp_dropout
         self.embed = nn.Linear(channels, channels)
         self.types = nn.Embedding(num_types, channels) if num_types else None
@@ -130,7 +138,7 @@ class LocalModule(nn.Module):
         self._initialise()
 
     def reset_parameters(self) -> None:
-        reset(self.first, self.second, self.embed, *self.layers, *self.back, self.norm, self.score)
+        reset(self.first, self.first_norm, self.second, self.embed, *self.layers, *self.back, self.norm, self.score)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -145,7 +153,8 @@ class LocalModule(nn.Module):
             nn.init.normal_(self.types.weight, std=0.02)
 
     def forward(self, tokens: Tensor, types: Tensor | None = None) -> Tensor:
-        hidden = relu_dropout(self.first(tokens), self.mlp_dropout, self.training)
+        hidden = self.first_norm(self.first(tokens).flatten(0, 1)).unflatten(0, tokens.shape[:2])
+        hidden = relu_dropout(hidden, self.mlp_dropout, self.training)
         # Two linear maps with nothing between them are one.
         weight = self.embed.weight @ self.second.weight
         x = F.linear(hidden, weight, F.linear(self.second.bias, self.embed.weight, self.embed.bias))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from graphformers.layers.batch_norm import GlobalBatchNorm
 from graphformers.layers.codebook import Codebook
 from graphformers.layers.codebook_attention import CodebookAttention
-from graphformers.layers.parts import Norm, reset
+from graphformers.layers.parts import Norm, norm_of, reset
 from graphformers.layers.token_set import LocalModule
 
 Mode = Literal["local", "global", "full"]
@@ -37,6 +37,8 @@ class LargeGT(nn.Module):
         token_types: Whether the local module is told which tokens are the node's own, and which are averages over how
             many hops. Not in the paper, whose module cannot know.
         hops: Averages that come with each token, which token types are for.
+        token_norm: Whether ``norm`` is in the MLP of the local module, too. Not in the paper, whose local module hardly
+            learns from features that are few and small, as those of a bag of words.
 
     Shapes:
         tokens [B, K, 1 + hops, D]: row 0 of each node is the node itself, and column 0 of each row are features, then
@@ -63,14 +65,16 @@ class LargeGT(nn.Module):
         seed: int = 0,
         token_types: bool = False,
         hops: int = 2,
+        token_norm: bool = False,
     ) -> None:
         super().__init__()
         if mode not in ("local", "global", "full"):
             raise ValueError(f"mode: expected 'local', 'global' or 'full', got {mode!r}")
         if num_layers < 1:
             raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
-        if token_types and mode == "global":
-            raise ValueError("token_types: expected False in mode 'global', which sees no tokens")
+        for name, asked in (("token_types", token_types), ("token_norm", token_norm)):
+            if asked and mode == "global":
+                raise ValueError(f"{name}: expected False in mode 'global', which sees no tokens")
         if hops < 0:
             raise ValueError(f"hops: expected 0 or more, got {hops}")
         self.mode, self.in_channels, self.hops = mode, in_channels, hops
@@ -78,7 +82,7 @@ class LargeGT(nn.Module):
         if mode != "global":
             self.local_module = LocalModule(
                 in_channels, channels, heads, num_layers=num_layers, mlp_dropout=mlp_dropout, dropout=dropout,
-                num_types=2 * (1 + hops) if token_types else 0,
+                num_types=2 * (1 + hops) if token_types else 0, norm=norm if token_norm else None,
             )  # fmt: skip
         if mode != "local":
             codebook = Codebook(num_centroids, global_channels + pe_channels, decay=decay, seed=seed)
@@ -161,8 +165,6 @@ class LargeGT(nn.Module):
 
 
 def _block(in_channels: int, channels: int, norm: Norm, dropout: float) -> list[nn.Module]:
-    if norm not in ("batch", "layer", None):
-        raise ValueError(f"norm: expected 'batch', 'layer' or None, got {norm!r}")
-    norms = {"batch": GlobalBatchNorm, "layer": nn.LayerNorm}
-    parts = [nn.Linear(in_channels, channels), nn.ReLU(), nn.Dropout(dropout)]
-    return parts if norm is None else [parts[0], norms[norm](channels), *parts[1:]]
+    return [
+        nn.Linear(in_channels, channels), norm_of(norm, channels, GlobalBatchNorm), nn.ReLU(), nn.Dropout(dropout)
+    ]  # fmt: skip

@@ -112,6 +112,13 @@ def test_the_layer_s_rows_alone_equal_those_of_all(options) -> None:
         attention_of_rows(x[:3, None], x[:, None], x[:, None], cu_seqlens, rows)
 
 
+@pytest.mark.parametrize("rows", [[0, 3, 9], [-1, 3, 4], [0, 4, 3], [0, 3, 3]])
+def test_rows_that_are_refused(rows) -> None:
+    x = torch.randn(9, 1, 8)
+    with pytest.raises(ValueError, match="expected rising rows below 9"):
+        attention_of_rows(x[:3], x, x, torch.tensor([0, 2, 6, 9], dtype=torch.int32), torch.tensor(rows))
+
+
 def test_both_forms_agree_and_threads_change_nothing(monkeypatch) -> None:
     lengths = torch.randint(0, 12, (300,), generator=torch.Generator().manual_seed(0)).tolist()
     case, before, found = qkv(Draw(0, torch.float32), lengths, 4), torch.get_num_threads(), []

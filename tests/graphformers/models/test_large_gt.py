@@ -39,7 +39,7 @@ MODES = ["local", "global", "full"]
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("norm", ["batch", "layer", None])
 def test_a_node_s_result_is_its_own(mode: Any, norm: Any) -> None:
-    model = model_for(mode, norm=norm)
+    model = model_for(mode, norm=norm, token_norm=mode != "global")
     tokens, x, pe = some_inputs(7, 6)
     together = model(tokens, x, pe)
     assert together.shape == (7, 3)
@@ -71,6 +71,19 @@ def test_with_types_it_knows_its_own_averages() -> None:
     within[:, 2, 1], within[:, 2, 2] = tokens[:, 2, 2], tokens[:, 2, 1]
     torch.testing.assert_close(plain(within, x, pe), plain(tokens, x, pe))
     assert (typed(within, x, pe) - typed(tokens, x, pe)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_with_a_norm_of_tokens_small_features_count(norm: Any) -> None:
+    """Beside what is the same for all: here the bias of the first map, which a batch norm takes out."""
+    tokens = some_inputs(16, 6)[0]
+    for token_norm in (False, True):
+        model = model_for("local", norm=norm, token_norm=token_norm, mlp_dropout=0.0, dropout=0.0).train()
+        assert model.local_module is not None
+        if norm == "layer":
+            nn.init.zeros_(model.local_module.first.bias)
+        apart = (model(100 * tokens) - model(tokens)).abs().max()
+        assert (apart < 1e-3) == token_norm
 
 
 def test_types_are_of_so_many_hops() -> None:
