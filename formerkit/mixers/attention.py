@@ -97,7 +97,7 @@ def attention_of_rows(
     if rows.shape != q.shape[:1] or rows.device != q.device:
         raise ValueError(f"attention: expected rows [{len(q)}] on {q.device}, got {list(rows.shape)} on {rows.device}")
     # A row that is not there would be read past the end of memory.
-    if len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < len(k) or bool((rows.diff() <= 0).any()):
+    if (len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < len(k)) or bool((rows.diff() <= 0).any()):
         raise ValueError(f"attention: expected rising rows below {len(k)}")
     if use_kernels(q):
         check_cu_seqlens(cu_seqlens, len(k), k.device)
