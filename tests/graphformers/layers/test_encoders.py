@@ -94,6 +94,14 @@ def test_reset_parameters_draws_anew() -> None:
             ),
             "pe: expected 3 rows, one a node, got 1",
         ),
+        (
+            lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_encoder="deepset", pe_norm=True),
+            "pe_norm: expected with the linear encoder alone, got 'deepset'",
+        ),
+        (
+            lambda: GraphEncoder(8, in_channels=2, pe_channels=3, pe_encoder="sign"),  # type: ignore[arg-type]
+            "pe_encoder: expected 'linear', 'deepset' or 'signnet', got 'sign'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make: Any, message: str) -> None:
