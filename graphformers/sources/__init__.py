@@ -3,14 +3,14 @@
 from typing import Protocol
 
 from graphformers.preparation import Found
-from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, SBMCluster, SBMPattern
+from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, GraphProperties, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
 from graphformers.sources.ogb import OGB
 from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredFiles, StoredOGB
 from graphformers.sources.streams import JODIE, DyGLib, EventList, InteractionStream, TGBLinks
 
 SOURCES = (
-    SBMPattern, SBMCluster, CSL, Cycles, CommunityLinks,
+    SBMPattern, SBMCluster, CSL, Cycles, GraphProperties, CommunityLinks,
     OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
     StoredCommunities, StoredOGB, SnapPatents, StoredFiles,
     InteractionStream, EventList, DyGLib, JODIE, TGBLinks,
@@ -40,6 +40,7 @@ __all__ = [
     "EventList",
     "Facebook100",
     "GNNBenchmark",
+    "GraphProperties",
     "Heterophilous",
     "InteractionStream",
     "Molecules",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from formerdata.graphs import PackedGraphs, Splits
@@ -12,7 +12,7 @@ from formerdata.graphs import PackedGraphs, Splits
 from formerkit.io import ConfigError
 from graphformers.tasks import GraphTask, LinkSettings, LinkTask
 from graphformers.tasks.link_metric import link_metric
-from graphformers.tasks.metric import ACCURACY, WEIGHTED_ACCURACY
+from graphformers.tasks.metric import ACCURACY, WEIGHTED_ACCURACY, log_mse_of
 
 Generate = Callable[..., tuple[PackedGraphs, Splits]]
 Made = TypeVar("Made")
@@ -98,6 +98,42 @@ class Cycles:
         graphs, splits = _made(cycles, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
         source = f"built-in cycles, seed {self.data_seed}"
         return GraphTask(graphs, splits, "cross_entropy", ACCURACY, 2, source, node_types=1)
+
+
+@dataclass(frozen=True)
+class GraphProperties:
+    """The multi-task suite of PNA (Corso et al., 2020), by its published recipe: three properties, predicted together.
+
+    A model has one readout: it predicts those of nodes or those of graphs, where the paper's predict both at once.
+
+    Attributes:
+        predict: "nodes": steps from a marked node, to the farthest one, and the features' Laplacian. "graphs": whether
+            connected, diameter, spectral radius.
+        train, valid, test: Graphs of each part.
+        data_seed: Names the draw.
+    """
+
+    predict: Literal["nodes", "graphs"] = "nodes"
+    train: int = 5_120
+    valid: int = 640
+    test: int = 1_280
+    data_seed: int = 1234
+
+    def task(self) -> GraphTask:
+        from formerdata.graphs.graph_properties import graph_properties
+
+        if self.predict not in PROPERTIES:
+            raise ConfigError(f"data.predict: expected 'nodes' or 'graphs', got {self.predict!r}")
+        made = _made(graph_properties, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
+        graphs = made.nodes if self.predict == "nodes" else made.graphs
+        source = f"built-in properties of {self.predict}, seed {self.data_seed}"
+        return GraphTask(graphs, made.splits, "mse", log_mse_of(*PROPERTIES[self.predict]), 3, source)
+
+
+PROPERTIES = {
+    "nodes": ("steps from the source", "eccentricity", "Laplacian of features"),
+    "graphs": ("connected", "diameter", "spectral radius"),
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from graphformers.losses import UNKNOWN
-from graphformers.metrics import accuracy, average_precision, mae, ogb_score, rmse, roc_auc, weighted_accuracy
+from graphformers.metrics import (
+    accuracy,
+    average_precision,
+    log_mse,
+    mae,
+    ogb_score,
+    rmse,
+    roc_auc,
+    weighted_accuracy,
+)
 
 Score = Callable[[Tensor, Tensor], float]
 
@@ -61,6 +70,16 @@ ROC_AUC = Metric("ROC-AUC", roc_auc, scale=100)
 AVERAGE_PRECISION = Metric("average precision", average_precision, scale=100)
 MAE = Metric("MAE", mae, higher_is_better=False)
 RMSE = Metric("RMSE", rmse, higher_is_better=False)
+
+
+def log_mse_of(*tasks: str) -> Metric:
+    """The mean over tasks of log10 of their mean squared errors, and beside it that of each, by its name."""
+
+    def of_one(task: int) -> Score:
+        return lambda targets, predictions: log_mse(targets[:, task, None], predictions[:, task, None])
+
+    each = tuple(Metric(f"log10 MSE, {name}", of_one(i), higher_is_better=False) for i, name in enumerate(tasks))
+    return Metric("log10 MSE", log_mse, higher_is_better=False, also=each)
 
 
 def ogb_metric(name: str, eval_metric: str) -> Metric:

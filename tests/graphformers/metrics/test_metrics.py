@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from graphformers.metrics import (
     average_precision,
     hits_at,
     link_ranks,
+    log_mse,
     macro_f1,
     mae,
     mean_reciprocal_rank,
@@ -87,6 +89,8 @@ def test_tasks_are_averaged_each_over_what_is_known_of_it() -> None:
     assert accuracy(labels, torch.tensor([[0, 1], [1, 1], [0, 1]])) == pytest.approx((2 / 3 + 0) / 2)
     predicted = torch.tensor([[3.0, 6.0], [1.0, 9.0], [2.0, 9.0]])
     assert rmse(labels, predicted) == pytest.approx((3**0.5 + 6) / 2)
+    assert log_mse(labels, predicted) == pytest.approx((math.log10(3) + math.log10(36)) / 2)
+    assert math.isfinite(log_mse(labels[:, :1] * 0, labels[:, :1] * 0))
     assert mae(labels, predicted) == pytest.approx((1 + 6) / 2)
 
 

@@ -105,6 +105,19 @@ def test_generated_sets_say_that_they_are(source, classes: int) -> None:
     assert set(task.graphs.y.unique().tolist()) <= set(range(classes))
 
 
+@pytest.mark.parametrize(("predict", "rows"), [("nodes", 15 + 16 + 15 + 15), ("graphs", 4)])
+def test_properties_are_predicted_together(predict: str, rows: int) -> None:
+    task = sources.GraphProperties(predict, 2, 1, 1).task().checked()  # type: ignore[arg-type]
+    y = task.graphs.y
+    assert y is not None
+    assert (task.outputs, task.level, y.shape) == (3, predict[:-1], (rows, 3))
+    off = y + torch.tensor([0.1, 0.01, 0.001])
+    assert task.metric(y, off) == pytest.approx(-4, abs=1e-3)
+    assert [one(y, off) for one in task.metric.also] == pytest.approx([-2, -4, -6], abs=1e-2)
+    with pytest.raises(ConfigError, match=r"data\.predict: expected 'nodes' or 'graphs', got 'edges'"):
+        sources.GraphProperties("edges").task()  # type: ignore[arg-type]
+
+
 def test_people_of_unknown_gender_are_in_no_part() -> None:
     path = str(data("linkx_small", "facebook100", "Johns_Hopkins55.mat"))
     task = sources.Facebook100(path).task().checked()
