@@ -111,14 +111,18 @@ class FutureLinkTask(OfStream):
             )  # fmt: skip
 
     @cached_property
-    def _false_events(self) -> dict[Part, NegativeSampler]:
-        """Of each part; to make one goes through the whole stream."""
-        split = self.split
-        observed: dict[Part, int] = {"train": split.valid_end, "valid": split.train_end, "test": split.valid_end}
-        return {
-            part: NegativeSampler(self.events, self.settings.tested_with, observed=count, seed=SCORE_SEEDS[part])
-            for part, count in observed.items()
-        }
+    def _samplers(self) -> dict[Part, NegativeSampler]:
+        """Of the parts that have been scored."""
+        return {}
+
+    def _false_events(self, part: Part) -> NegativeSampler:
+        """To make one goes through the whole stream."""
+        if part not in self._samplers:
+            observed = self.split.train_end if part == "valid" else self.split.valid_end
+            self._samplers[part] = NegativeSampler(
+                self.events, self.settings.tested_with, observed=observed, seed=SCORE_SEEDS[part]
+            )
+        return self._samplers[part]
 
     def predictions(
         self, objective: nn.Module, part: Part, batch_size: int, device: torch.device
@@ -129,7 +133,7 @@ class FutureLinkTask(OfStream):
         chosen, settings = getattr(self.split, part), self.settings
         if settings.measure == "ap":
             return scored_links(
-                model, self.events, chosen, self._false_events[part].draw,
+                model, self.events, chosen, self._false_events(part).draw,
                 batch_size=settings.score_batch, ties=settings.ties,
             )  # fmt: skip
         table = self._candidates(part)
