@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,27 @@ def spread(values: Sequence[float]) -> str:
     mean = statistics.mean(values)
     digits = 1 if mean > 10 else 3
     return f"{mean:.{digits}f} ± {statistics.stdev(values) if len(values) > 1 else 0:.{digits}f}"
+
+
+def best(outcomes: Sequence[Outcome]) -> Outcome:
+    """The one with the best mean in validation."""
+    return max(outcomes, key=lambda one: one.gain)
+
+
+def comparison(ours: Sequence[Outcome], peers: Sequence[Outcome], peer: str) -> list[str]:
+    """Lines: the best of either side, and how far apart they are, seed by seed, for both have the same split."""
+    one, other = best(ours), best(peers)
+    return [
+        f"ours {spread(one.test)} ({one.contender.name})   {peer} {spread(other.test)} ({other.contender.name})",
+        f"ours - {peer} on the same splits: {difference(one.test, other.test)}",
+    ]
+
+
+def difference(ours: Sequence[float], peer: Sequence[float]) -> str:
+    """Mean and its standard error."""
+    apart = [a - b for a, b in zip(ours, peer, strict=True)]
+    error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
+    return f"{statistics.mean(apart):+.3f}, standard error {error:.3f}"
 
 
 def slug(name: str) -> str:

@@ -12,8 +12,6 @@ Runs that are done are read. Files are looked for under FORMERKIT_DATA.
 from __future__ import annotations
 
 import argparse
-import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +20,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchmarks.contest import Contender, Make, Outcome, outcome, spread
+from benchmarks.contest import Contender, Make, Outcome, comparison, outcome
 from benchmarks.data import DATA
 from benchmarks.geometric_peers import GraphGIN, NodeGCN
 from formerkit.memory import keep_freed_memory
@@ -223,17 +221,8 @@ def compare(name: str, case: Case, seeds: int | None, output: Path) -> str:
     better = "higher" if metric.higher_is_better else "lower"
     lines = [f"{name}: {metric.name}, {better} is better, {seeds or case.seeds} seeds"]
     lines += [f"  {side:<5} {one.row()}" for side, rows in sides.items() for one in rows]
-    chosen = {side: max(rows, key=lambda one: one.gain) for side, rows in sides.items()}
-    lines.append("  " + "   ".join(f"{side} {spread(one.test)} ({one.contender.name})" for side, one in chosen.items()))
-    lines.append("  ours - PyG on the same splits: " + difference(chosen["ours"].test, chosen["PyG"].test))
+    lines += [f"  {line}" for line in comparison(sides["ours"], sides["PyG"], "PyG")]
     return "\n".join(lines)
-
-
-def difference(ours: Sequence[float], peer: Sequence[float]) -> str:
-    """Mean and its standard error, seed by seed: both sides of a seed have the same split."""
-    apart = [a - b for a, b in zip(ours, peer, strict=True)]
-    error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else math.nan
-    return f"{statistics.mean(apart):+.3f}, standard error {error:.3f}"
 
 
 def main() -> None:
