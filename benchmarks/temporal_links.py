@@ -44,6 +44,11 @@ from graphformers.temporal import EdgeBank, GraphMixerLike, LinkScorer, TGNLike,
 
 KINDS: tuple[Literal["random", "historical", "inductive"], ...] = ("random", "historical", "inductive")
 
+TODYFORMER: dict[str, Any] = {
+    "channels": 32, "num_layers": 1, "heads": 2, "window": 2048, "patches": 8, "time_dim": 28
+}  # fmt: skip
+"""Two blocks of 64 channels with twice the window cost twice the time and predict no better on these streams."""
+
 Scores = Mapping[str, float]
 """``valid`` (None for what is not chosen by it) and, of each kind, ``KIND ap`` and ``KIND auc`` of the test part."""
 
@@ -86,13 +91,12 @@ def methods() -> list[Method]:
         return TGNLike(task.events.num_nodes, 100, num_recent=recent, time_unit=typical_gap(task))
 
     def todyformer(meetings: bool, task: FutureLinkTask) -> nn.Module:
-        sizes: dict[str, Any] = {"window": 16_384, "patches": 8, "time_dim": 92}
-        return Todyformer(100, 2, 2, pair_meetings=meetings, **sizes, **task.model_arguments)
+        return Todyformer(**TODYFORMER, pair_meetings=meetings, **task.model_arguments)
 
     return [
         Method("EdgeBank", "", lambda task: EdgeBank(), learns=False),
         Method("EdgeBank", "window", lambda task: EdgeBank(test_span(task)), learns=False),
-        *(Method("GraphMixer-like", f"K={recent}", partial(graph_mixer, recent)) for recent in (20, 30)),
+        Method("GraphMixer-like", "K=20", partial(graph_mixer, 20)),
         *(Method("TGN-like", f"K={recent}", partial(tgn, recent)) for recent in (10, 20)),
         Method("Todyformer", "", partial(todyformer, False)),
         Method("Todyformer", "pair meetings", partial(todyformer, True)),
@@ -201,7 +205,7 @@ def main() -> None:
                         help=f"one of {', '.join(families)}, or a single setting: "
                         f"{', '.join(method.title for method in everyone if method.setting)}")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--output", type=Path, default=Path("runs/temporal_links"))
     arguments = parser.parse_args()

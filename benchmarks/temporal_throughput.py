@@ -4,11 +4,11 @@
 
 One stream, one process, in turn, medians over turns; each turn learns the next 4,000 events, from event 16,384 on. A
 step is false destinations, forward, backward, and Adam. TGN has the example's sizes (memory, time and states 100, 10
-neighbours), and its batches of 200 are the yardstick. Todyformer has, unless told otherwise, 64 channels, 2 blocks, 2
-heads and a window of 4,096 events in 8 patches. With batches of 200 it hears of each event as soon as the example does;
-larger ones are cheaper, since one window serves all of a batch, and know less. Whoever takes larger ones for Todyformer
-should also look at the example with such, so all are measured with all sizes. ``--features`` gives each event so many
-random ones.
+neighbours), and its batches of 200 are the yardstick. Todyformer is, unless told otherwise, the one with pair meetings
+of ``benchmarks.temporal_links``, whose table says how well it predicts. With batches of 200 it hears of each event as
+soon as the example does; larger ones are cheaper, since one window serves all of a batch, and know less. Whoever takes
+larger ones for Todyformer should also look at the example with such, so all are measured with all sizes. ``--features``
+gives each event so many random ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from formerdata.temporal import EventStream, Interactions, NegativeSampler, inte
 from formerdata.temporal.borders import batches
 from torch import Tensor, nn
 
-from benchmarks.temporal_links import streams
+from benchmarks.temporal_links import TODYFORMER, streams
 from benchmarks.tgn_example import TGNExample
 from benchmarks.timing import machine, medians
 from formerkit.memory import keep_freed_memory
@@ -74,12 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stream", default="CollegeMsg", choices=[BUILT_IN, *streams()])
     parser.add_argument("--features", type=int, default=0)
-    parser.add_argument("--window", type=int, default=4096)
-    parser.add_argument("--patches", type=int, default=8)
-    parser.add_argument("--channels", type=int, default=64)
-    parser.add_argument("--time-dim", type=int, default=60)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--heads", type=int, default=2)
+    parser.add_argument("--window", type=int, default=TODYFORMER["window"])
+    parser.add_argument("--patches", type=int, default=TODYFORMER["patches"])
+    parser.add_argument("--channels", type=int, default=TODYFORMER["channels"])
+    parser.add_argument("--time-dim", type=int, default=TODYFORMER["time_dim"])
+    parser.add_argument("--layers", type=int, default=TODYFORMER["num_layers"])
+    parser.add_argument("--heads", type=int, default=TODYFORMER["heads"])
     parser.add_argument("--batches", type=int, nargs="+", default=[200, 1000], help="sizes; first the yardstick's")
     parser.add_argument("--events", type=int, default=4000, help="of a turn")
     parser.add_argument("--runs", type=int, default=5)
@@ -100,7 +100,7 @@ def main() -> None:
         baseline = TGNLike(events.num_nodes, edge_channels=arguments.features, time_unit=3600.0, group=size)
         ours = Todyformer(
             arguments.channels, arguments.layers, arguments.heads, window=arguments.window, patches=arguments.patches,
-            time_dim=arguments.time_dim, edge_dim=edge_dim,
+            time_dim=arguments.time_dim, edge_dim=edge_dim, pair_meetings=True,
         )  # fmt: skip
         parameters = sum(parameter.numel() for parameter in ours.parameters())
         learners = {EXAMPLE: peer.step, "TGN-like": step_of(baseline, events), "Todyformer": step_of(ours, events)}

@@ -3,9 +3,9 @@
     python -m benchmarks.todyformer_ablation [--sets NAME ...] [--variants NAME ...] [--seeds N] [--epochs N]
 
 ``built-in`` is the stream of ``configs/todyformer_sample.yaml``, with the best that can be reached by what knows the
-process, the hidden communities, and the same past; CollegeMsg is as in ``benchmarks.temporal_links``, and so are the
-loop, the measures and the table: average precision of the test part in percent (area under the curve in brackets). Runs
-that are done are read.
+process, the hidden communities, and the same past; the others, the model, the loop, the measures and the table are
+those of ``benchmarks.temporal_links``: average precision of the test part in percent (area under the curve in
+brackets). Runs that are done are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from formerdata.temporal import InteractionOracle, Interactions
 
 from benchmarks.contest import slug
-from benchmarks.temporal_links import Method, scored, streams, table, training
+from benchmarks.temporal_links import TODYFORMER, Method, scored, streams, table, training
 from formerkit.memory import keep_freed_memory
 from graphformers import sources
 from graphformers.models import Todyformer
@@ -34,8 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no time encoding": {"time_encoding": False},
     "no counts of events": {"degrees": False, "meetings": False},
     "no blocks": {"num_layers": 0},
-    "one block": {"num_layers": 1},
-    "three blocks": {"num_layers": 3},
+    "two blocks": {"num_layers": 2},
     "pair meetings": {"pair_meetings": True},
     "pair meetings, no blocks": {"pair_meetings": True, "num_layers": 0},
 }
@@ -46,19 +45,14 @@ def todyformer(arguments: dict[str, Any], task: FutureLinkTask) -> Todyformer:
     return Todyformer(**arguments, **task.model_arguments)
 
 
-def cases() -> dict[str, tuple[Callable[[], FutureLinkTask], dict[str, Any]]]:
-    """Of each set, its task, and the size of the whole model."""
-    small = {"channels": 32, "num_layers": 2, "heads": 2, "window": 4096, "patches": 8, "time_dim": 28}
-    return {
-        "built-in": (sources.InteractionStream(BUILT_IN).task, small),
-        "CollegeMsg": (streams()["CollegeMsg"].task, {**small, "channels": 64, "time_dim": 60}),
-    }
+def cases() -> dict[str, Callable[[], FutureLinkTask]]:
+    return {"built-in": sources.InteractionStream(BUILT_IN).task, **{name: one.task for name, one in streams().items()}}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found = cases()
-    parser.add_argument("--sets", nargs="+", default=list(found), choices=list(found))
+    parser.add_argument("--sets", nargs="+", default=["built-in", "CollegeMsg"], choices=list(found))
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
@@ -67,12 +61,11 @@ def main() -> None:
     arguments = parser.parse_args()
     keep_freed_memory()
     for name in arguments.sets:
-        make, size = found[name]
-        methods = [Method(one, "", partial(todyformer, size | VARIANTS[one])) for one in arguments.variants]
+        methods = [Method(one, "", partial(todyformer, TODYFORMER | VARIANTS[one])) for one in arguments.variants]
         if name == "built-in":
             methods.append(Method("knows the process", "", lambda task: InteractionOracle(BUILT_IN), learns=False))
         settings, folder = training(arguments.epochs, arguments.lr), arguments.output / slug(name)
-        task = make().checked()
+        task = found[name]().checked()
         runs = scored(task, methods, settings, arguments.seeds, folder)
         print(f"\n{table(task, runs)}\n", flush=True)
 
