@@ -39,10 +39,10 @@ class NodeStates:
 
 @dataclass(frozen=True)
 class Meetings:
-    """The p pairs of nodes that had events in a window, either way.
+    """The p pairs of source and destination that had events in a window.
 
     Attributes:
-        keys: [p] int64, rising: smaller node times the number of nodes, plus the larger.
+        keys: [p] int64, rising: source times the number of nodes, plus destination.
         counts: [p] int64, events of each. t_last: [p] float64, time of the last.
         num_nodes: Of the graph.
     """
@@ -57,13 +57,13 @@ class Meetings:
         """Of events src, dst [W] int64 at times t [W] float64, rising."""
         from graphformers.layers.patches import runs_of
 
-        keys, order = torch.sort(_pair_keys(src, dst, num_nodes), stable=True)
+        keys, order = torch.sort(src * num_nodes + dst, stable=True)
         _, starts = runs_of(keys)
         return cls(keys[starts[:-1]], starts.diff(), t[order[starts[1:] - 1]], num_nodes)
 
-    def find(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows [...] of pairs of nodes a, b [...], p for those that did not meet; and whether they did."""
-        return find_sorted(self.keys, _pair_keys(a, b, self.num_nodes))
+    def find(self, src: Tensor, dst: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [...] of pairs src, dst [...], p for those without events; and whether they have some."""
+        return find_sorted(self.keys, src * self.num_nodes + dst)
 
 
 def check_nodes(name: str, ids: Tensor, num_nodes: int) -> Tensor:
@@ -75,10 +75,6 @@ def check_nodes(name: str, ids: Tensor, num_nodes: int) -> Tensor:
     if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= num_nodes):
         raise ValueError(f"{name}: expected nodes from 0 to {num_nodes - 1}, got {int(ids.min())} to {int(ids.max())}")
     return ids
-
-
-def _pair_keys(a: Tensor, b: Tensor, num_nodes: int) -> Tensor:
-    return torch.minimum(a, b) * num_nodes + torch.maximum(a, b)
 
 
 def find_sorted(values: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

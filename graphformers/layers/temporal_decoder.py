@@ -28,8 +28,9 @@ class TemporalLinkDecoder(nn.Module):
         channels: d, also of the hidden layer.
         time: The encoding of time, or None for a decoder that sees the states alone.
         time_dim: Its channels.
-        meetings: Also add ``E [log(1 + n), 1 if n > 0] + F phi(t - t_uv)`` for u and v that had n events in the window,
-            the last at t_uv. Not in the paper: two states of nodes without identities cannot say whether they met.
+        meetings: Also add ``E [log(1 + n), 1 if n > 0] + F phi(t - t_uv)`` for n events from u to v in the window, the
+            last at t_uv, and as much, with matrices of its own, for those from v to u. Not in the paper: two states of
+            nodes without identities cannot say whether they met.
         dropout: Of the hidden layer.
     """
 
@@ -42,12 +43,14 @@ class TemporalLinkDecoder(nn.Module):
         timed = time is not None
         self.src_time = GlorotLinear(time_dim, channels) if timed else None
         self.dst_time = GlorotLinear(time_dim, channels) if timed else None
-        self.pair = GlorotLinear(2, channels) if meetings else None
-        self.pair_time = GlorotLinear(time_dim, channels) if meetings and timed else None
+        self.pair = GlorotLinear(4, channels) if meetings else None
+        self.forth_time = GlorotLinear(time_dim, channels) if meetings and timed else None
+        self.back_time = GlorotLinear(time_dim, channels) if meetings and timed else None
         self.out = nn.Linear(channels, 1)
 
     def reset_parameters(self) -> None:
-        reset(self.src, self.dst, self.src_time, self.dst_time, self.pair, self.pair_time, self.out)
+        reset(self.src, self.dst, self.src_time, self.dst_time, self.pair, self.forth_time, self.back_time,
+              self.out)  # fmt: skip
 
     def forward(self, states: NodeStates, table: Tensor, rows: Tensor, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         """[B, C] logits.
@@ -87,10 +90,12 @@ class TemporalLinkDecoder(nn.Module):
     def _meetings(self, states: NodeStates, src: Tensor, dst: Tensor, t: Tensor) -> Tensor:
         assert self.pair is not None
         assert states.meetings is not None
-        met = states.meetings
-        rows, known = met.find(src.expand_as(dst), dst)
-        counts = F.pad(met.counts, (0, 1))[rows].to(self.out.weight.dtype)
-        hidden = self.pair(torch.stack([counts.log1p(), known.to(counts.dtype)], -1))
-        if self.pair_time is not None:
-            hidden = hidden + self.pair_time(self._age(met.t_last, rows, t))
-        return hidden
+        met, dtype = states.meetings, self.out.weight.dtype
+        src = src.expand_as(dst)
+        told, hidden = [], torch.zeros((), dtype=dtype, device=dst.device)
+        for one, other, timed in ((src, dst, self.forth_time), (dst, src, self.back_time)):
+            rows, known = met.find(one, other)
+            told += [F.pad(met.counts, (0, 1))[rows].to(dtype).log1p(), known.to(dtype)]
+            if timed is not None:
+                hidden = hidden + timed(self._age(met.t_last, rows, t))
+        return hidden + self.pair(torch.stack(told, -1))

@@ -13,10 +13,14 @@ from graphformers.layers.node_states import Meetings, NodeStates, find_sorted
 from graphformers.layers.temporal_decoder import TemporalLinkDecoder
 from graphformers.layers.time_encoding import TimeEncoding
 
+MET = {(0, 4): (2, 7.0), (4, 0): (1, 5.0), (6, 8): (1, 6.0)}
+"""Events of a pair, and the time of the last."""
+
 
 def some_states(nodes: int = 5) -> NodeStates:
     g = torch.Generator().manual_seed(0)
-    met = Meetings.of(torch.tensor([0, 4, 6]), torch.tensor([4, 0, 8]), torch.tensor([1.0, 5.0, 6.0]).double(), 10)
+    src, dst = torch.tensor([0, 4, 6, 0]), torch.tensor([4, 0, 8, 4])
+    met = Meetings.of(src, dst, torch.tensor([1.0, 5.0, 6.0, 7.0]).double(), 10)
     return NodeStates(
         torch.randn(nodes, 8, generator=g), torch.arange(0, 2 * nodes, 2), torch.arange(nodes).double(), 10, None, met
     )
@@ -50,12 +54,13 @@ def test_equals_one_map_of_all_inputs(meetings: bool, candidates: int) -> None:
         for c in range(candidates):
             (hu, tu), (hv, tv) = side(int(src[b]), t[b]), side(int(dst[b, c]), t[b])
             hidden = weight @ torch.cat([hu, hv, tu, tv]) + decoder.src.bias
-            if decoder.pair is not None and decoder.pair_time is not None:
-                both = tuple(sorted((int(src[b]), int(dst[b, c]))))
-                count, last = {(0, 4): (2, 5.0), (6, 8): (1, 6.0)}.get(both, (0, 0.0))
-                told = torch.tensor([math.log1p(count), float(count > 0)])
-                hidden = hidden + decoder.pair.weight @ told
-                hidden = hidden + (decoder.pair_time.weight @ time(t[b] - last) if count else 0)
+            if decoder.pair is not None and decoder.forth_time is not None and decoder.back_time is not None:
+                u, v, told = int(src[b]), int(dst[b, c]), []
+                for both, layer in (((u, v), decoder.forth_time), ((v, u), decoder.back_time)):
+                    count, last = MET.get(both, (0, 0.0))
+                    told += [math.log1p(count), float(count > 0)]
+                    hidden = hidden + (layer.weight @ time(t[b] - last) if count else 0)
+                hidden = hidden + decoder.pair.weight @ torch.tensor(told)
             torch.testing.assert_close(got[b, c], decoder.out(hidden.relu())[0], rtol=1e-4, atol=1e-5)
 
 
@@ -72,14 +77,14 @@ def test_parts_of_a_batch_are_one_after_the_other(monkeypatch) -> None:
     assert asked(decoder, states, src[:0], dst[:0], t[:0]).shape == (0, 7)
 
 
-def test_meetings_are_of_both_ways() -> None:
+def test_meetings_know_their_direction() -> None:
     g = torch.Generator().manual_seed(0)
     src, dst = torch.randint(0, 6, (2, 30), generator=g)
     t = torch.arange(30).double()
     met = Meetings.of(src, dst, t, 6)
     for a in range(6):
         for b in range(6):
-            times = [float(t[k]) for k in range(30) if {int(src[k]), int(dst[k])} == {a, b}]
+            times = [float(t[k]) for k in range(30) if (int(src[k]), int(dst[k])) == (a, b)]
             row, known = met.find(torch.tensor(a), torch.tensor(b))
             assert bool(known) == bool(times)
             if times:

@@ -141,13 +141,16 @@ def score(model: Todyformer, events: EventStream, states, u: int, v: int, t: flo
             nothing = torch.zeros(links.src_time.in_features, dtype=torch.float64)
             parts.append(phi(model, t - states[node][1]) if node in states else nothing)
     if links.pair is not None:
-        pairs = zip(events.src.tolist(), events.dst.tolist(), events.t.tolist(), strict=True)
-        times = [time for a, b, time in pairs if {a, b} == {u, v}]
+        told = []
+        for one, other, timed in ((u, v, links.forth_time), (v, u, links.back_time)):
+            pairs = zip(events.src.tolist(), events.dst.tolist(), events.t.tolist(), strict=True)
+            times = [time for a, b, time in pairs if (a, b) == (one, other)]
+            told += [math.log1p(len(times)), float(bool(times))]
+            if timed is not None:
+                nothing = torch.zeros(links.src_time.in_features, dtype=torch.float64)
+                weights.append(timed.weight)
+                parts.append(phi(model, t - times[-1]) if times else nothing)
         weights.append(links.pair.weight)
-        parts.append(torch.tensor([math.log1p(len(times)), float(bool(times))], dtype=torch.float64))
-        if links.pair_time is not None:
-            nothing = torch.zeros(links.src_time.in_features, dtype=torch.float64)
-            weights.append(links.pair_time.weight)
-            parts.append(phi(model, t - times[-1]) if times else nothing)
+        parts.append(torch.tensor(told, dtype=torch.float64))
     hidden = torch.cat(weights, 1) @ torch.cat(parts) + links.src.bias
     return links.out.weight[0] @ hidden.relu() + links.out.bias[0]
