@@ -9,10 +9,11 @@ deviations over seeds, which draw weights, the false events of training, and dro
 all.
 
 All that learn have the same epochs, batches and schedule of rates, and are trained against random false events; of each
-run the epoch that is best in validation, also against random ones, is tested. A method has one or two settings; the
+run the epoch that is best in validation, also against random ones, is tested. A method has one to four settings; the
 one with the best mean in validation stands for it in the last table, all are printed. EdgeBank's window is the span of
-the test part. Runs that are done are read, and those that were broken off go on, so sets, methods and seeds can be run
-piece by piece. Files are looked for under FORMERKIT_DATA.
+the test part; a long one of Todyformer is of 32,768 events instead of 2,048. Runs that are done are read, and those
+that were broken off go on, so sets, methods and seeds can be run piece by piece. Files are looked for under
+FORMERKIT_DATA.
 """
 
 from __future__ import annotations
@@ -90,16 +91,20 @@ def methods() -> list[Method]:
     def tgn(recent: int, task: FutureLinkTask) -> nn.Module:
         return TGNLike(task.events.num_nodes, 100, num_recent=recent, time_unit=typical_gap(task))
 
-    def todyformer(meetings: bool, task: FutureLinkTask) -> nn.Module:
-        return Todyformer(**TODYFORMER, pair_meetings=meetings, **task.model_arguments)
+    def todyformer(options: dict[str, Any], task: FutureLinkTask) -> nn.Module:
+        return Todyformer(**(TODYFORMER | options), **task.model_arguments)
+
+    meetings, long = {"pair_meetings": True}, {"window": 32_768}
 
     return [
         Method("EdgeBank", "", lambda task: EdgeBank(), learns=False),
         Method("EdgeBank", "window", lambda task: EdgeBank(test_span(task)), learns=False),
         Method("GraphMixer-like", "K=20", partial(graph_mixer, 20)),
         *(Method("TGN-like", f"K={recent}", partial(tgn, recent)) for recent in (10, 20)),
-        Method("Todyformer", "", partial(todyformer, False)),
-        Method("Todyformer", "pair meetings", partial(todyformer, True)),
+        Method("Todyformer", "", partial(todyformer, {})),
+        Method("Todyformer", "long", partial(todyformer, long)),
+        Method("Todyformer", "pair meetings", partial(todyformer, meetings)),
+        Method("Todyformer", "pair meetings, long", partial(todyformer, meetings | long)),
     ]
 
 
