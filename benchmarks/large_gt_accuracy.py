@@ -124,18 +124,20 @@ def published() -> dict[str, tuple[Callable[[int], Found], Rival]]:
     }
 
 
-def halves(folder: Path, seeds: Sequence[int]) -> list[str]:
+def halves(folder: Path, seeds: Sequence[int], models: Sequence[str]) -> list[str]:
     """Rows of the sample graph."""
     sample = sources.StoredCommunities(str(folder / "store"), Communities(20_000, 200_000))
     task = sample.task().checked()
-    return [outcome(one, lambda _: task, folder / "communities", seeds).row() for one in communities()]
+    chosen = [one for one in communities() if one.name in models]
+    return [outcome(one, lambda _: task, folder / "communities", seeds).row() for one in chosen]
 
 
-def beside_sage(name: str, folder: Path, seeds: Sequence[int]) -> list[str]:
+def beside_sage(name: str, folder: Path, seeds: Sequence[int], models: Sequence[str]) -> list[str]:
     """Rows of a published graph."""
     tasks, rival = published()[name]
     found = cache(lambda seed: tasks(seed).checked())
-    ours = [outcome(one, found, folder / slug(name), seeds) for one in rival.contenders()]
+    chosen = [one for one in rival.contenders() if one.name in models]
+    ours = [outcome(one, found, folder / slug(name), seeds) for one in chosen]
     sage = [outcome(graph_sage(), found, folder / slug(name), seeds)]
     return [*(one.row() for one in (*ours, *sage)), *comparison(ours, sage, "GraphSAGE")]
 
@@ -144,14 +146,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ["communities", *published()]
     parser.add_argument("--sets", nargs="+", default=names, choices=names)
+    models = [one.name for one in (*communities(), *Rival(training(3, 1)).contenders())]
+    parser.add_argument("--models", nargs="+", default=models, choices=models, help="of ours")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("runs/large_gt_accuracy"))
     arguments = parser.parse_args()
     keep_freed_memory()
     seeds = range(arguments.seeds)
     for name in arguments.sets:
-        of_sample = name == "communities"
-        rows = halves(arguments.output, seeds) if of_sample else beside_sage(name, arguments.output, seeds)
+        rest = arguments.output, seeds, arguments.models
+        rows = halves(*rest) if name == "communities" else beside_sage(name, *rest)
         print(f"\n{name}\n  " + "\n  ".join(rows) + "\n", flush=True)
 
 
