@@ -28,9 +28,9 @@ from graphformers import sources
 from graphformers.encodings import EncodingSettings
 from graphformers.layers import GCN, GINE
 from graphformers.layers.encoders import GraphEncoder
-from graphformers.layers.readout import Readout
 from graphformers.models import MPNNVirtualNode
 from graphformers.ops import adjacency
+from graphformers.ops.batches import graph_sum
 from graphformers.settings import GraphTraining
 from graphformers.tasks import GraphTask
 
@@ -82,17 +82,21 @@ class Convolutions(nn.Module):
 
 
 class Isomorphism(nn.Module):
-    """Our GINE layers without residuals, and a sum of the nodes."""
+    """Our GINE layers without residuals, which without edges are GIN, and a sum of the nodes; the peers' network."""
 
-    def __init__(self, task: GraphTask, channels: int, num_layers: int) -> None:
+    def __init__(
+        self, task: GraphTask, channels: int, num_layers: int, *, edges: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         given = task.model_arguments
-        types = {"node_types": given["node_types"], "edge_types": given["edge_types"]}
-        self.encoder = GraphEncoder(channels, **types)
+        types = {"edge_types": given["edge_types"]} if edges else {}
+        self.encoder = GraphEncoder(channels, node_types=given["node_types"], **types)
         self.layers = nn.ModuleList(
             GINE(channels, channels, residual=False, mlp_norm="batch") for _ in range(num_layers)
         )
-        self.readout = Readout(channels, [channels], task.outputs, pooling="sum")
+        self.head = nn.Sequential(
+            nn.Linear(channels, channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(channels, task.outputs)
+        )
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, *, num_graphs: int, **_: Any
@@ -101,7 +105,7 @@ class Isomorphism(nn.Module):
         edges = adjacency(edge_index, len(x))
         for layer in self.layers:
             h, _ = layer(h, edges, e)
-        return self.readout(h, batch, num_graphs)
+        return self.head(graph_sum(h, batch, num_graphs))
 
 
 def gcn_layers(channels: int, dropout: float) -> Make:
@@ -179,6 +183,7 @@ def few_graphs(task: Callable[[int], GraphTask]) -> Case:
         [
             Contender("GINE", mpnn(32, 5, virtual="none", norm="batch", dropout=0.1, **gine), training),
             Contender("GINE, virtual node", mpnn(32, 4, dropout=0.1, **gine, **PLACES), training, WALKS),
+            Contender("GIN layers", lambda task: Isomorphism(task, 32, 5, edges=False, dropout=0.5), training),
         ],
         [
             Contender("GIN", gin(32, 5, 0.5, pooling="add"), training),
