@@ -2,5 +2,6 @@
 
 from graphformers.tokenizers.affinity import affinity_clustering, row_keys
 from graphformers.tokenizers.hierarchy import Hierarchy, LevelGraph, Paths
+from graphformers.tokenizers.similarity import edge_similarity
 
-__all__ = ["Hierarchy", "LevelGraph", "Paths", "affinity_clustering", "row_keys"]
+__all__ = ["Hierarchy", "LevelGraph", "Paths", "affinity_clustering", "edge_similarity", "row_keys"]
