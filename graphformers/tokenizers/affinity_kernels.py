@@ -64,6 +64,16 @@ def _order(a, b, starts, sizes, colours):
 
 
 @numba.njit(cache=True, nogil=True)
+def _draw(x):
+    """What decides between clusters that are alike, the lower the better: a hash of the number.
+
+    Numbers themselves may run along the graph, as those of a grid do: each cluster would join the one before it. One
+    order for all who choose, and not one for each edge, so that two that choose among the same choose the same.
+    """
+    return number(np.uint64(x), 1)
+
+
+@numba.njit(cache=True, nogil=True)
 def mark(first, last, starts, neighbours, value, sizes, colours, threshold, partners, joins):
     """Each cluster's best edge: the other end to ``partners`` [n] int64, its value to ``joins`` [n] float64; -1 and
     NaN for a cluster without an edge that is worth ``threshold``."""
@@ -75,7 +85,7 @@ def mark(first, last, starts, neighbours, value, sizes, colours, threshold, part
                 continue
             if best >= 0 and v == worth:
                 order = _order(y, best, starts, sizes, colours)
-                if order > 0 or (order == 0 and y > best):
+                if order > 0 or (order == 0 and _draw(y) > _draw(best)):
                     continue
             best, worth = y, v
         partners[x] = best
