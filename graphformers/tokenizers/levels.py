@@ -10,8 +10,8 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 
-FEW = 1 << 15
-"""Clusters and ends of edges that are worth a thread of their own."""
+FEW = 1 << 17
+"""Clusters and ends of edges that are worth a thread of their own: about a millisecond's work."""
 _MAX, _SUM, _MEAN = 1, 2, 5
 
 
