@@ -87,7 +87,7 @@ def affinity_clustering(
         tie_keys: [N] integers that say something of a node without its number, such as a hash of its features
             (:func:`row_keys`).
         ties: See above.
-        refinements: Most rounds of refinement on each level; it ends before if a round tells no more clusters apart.
+        refinements: Most rounds of refinement on each level; it ends before where no more clusters can be told apart.
         threshold: Edges worth less (of costs: more) are not marked; components may then stay in several parts.
         percentile, min_edges, bound: Of the linkages above; from 0 to 1, at least 1, at least 1.
         max_levels: Most rounds.

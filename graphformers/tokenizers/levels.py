@@ -137,16 +137,15 @@ def mark(level: Level, rules: Rules) -> bool:
 
 
 def _refine(level: Level, rounds: int) -> None:
-    """Refine colours in so many rounds, or fewer if one tells no more clusters apart: none after it would."""
+    """Refine colours in so many rounds, or fewer: until all clusters are told apart, or a round tells no more of them
+    apart, for then none after it would."""
     from graphformers.tokenizers.affinity_kernels import refine
 
-    kinds = _kinds(level.colours) if rounds else 0
-    for _ in range(rounds):
+    before, kinds = -1, _kinds(level.colours)
+    while rounds and kinds != before and kinds < level.count:
         before, colours = kinds, np.empty_like(level.colours)
         _run(refine, level, level.value.view(np.uint64), level.colours, colours)
-        level.colours, kinds = colours, _kinds(colours)
-        if kinds == before:
-            break
+        level.colours, kinds, rounds = colours, _kinds(colours), rounds - 1
 
 
 def _kinds(colours: np.ndarray) -> int:

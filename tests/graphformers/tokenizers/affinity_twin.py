@@ -119,7 +119,7 @@ def twin(
     while True:
         around = level_graph(graph, clusters, linkage, **arguments)
         kinds = [len({cluster.colour for cluster in clusters})]
-        while len(kinds) <= refinements and kinds[-1:] != kinds[-2:-1]:
+        while len(kinds) <= refinements and kinds[-1:] != kinds[-2:-1] and kinds[-1] < len(clusters):
             refine(clusters, around)
             kinds.append(len({cluster.colour for cluster in clusters}))
         marked = mark(clusters, around, threshold, ties)
