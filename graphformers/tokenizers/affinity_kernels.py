@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from formerdata.graphs.sbm_kernels import number
 
+_1 = np.uint64(1)
 AVERAGE, MAX, SUM, MIN_SIZE, BOUNDED_MEAN, MEAN, PERCENTILE = range(7)
 
 
@@ -187,20 +188,22 @@ def contract(
         new_neighbours, new_weight: [R]. new_rest, new_counts: [R], or none if they are not wanted. value: [R], what
             edges are worth; or none, where that is the weight.
     """
-    slot = np.zeros(len(sizes), np.int64)
+    slot = np.zeros(len(sizes), np.uint64)
     for k in range(first, last):
-        begin = end = new_starts[k]
+        begin = end = np.uint64(new_starts[k])
+        own = np.uint64(k)
         for place in range(member_starts[k], member_starts[k + 1]):
             x = members[place]
-            for e in range(starts[x], ends[x]):
-                y = labels[neighbours[e]]
-                if y == k:
+            # Unsigned numbers: numba looks at signed ones for those below zero, that count from the end.
+            for e in range(np.uint64(starts[x]), np.uint64(ends[x])):
+                y = np.uint64(labels[np.uint64(neighbours[e])])
+                if y == own:
                     continue
                 at = slot[y]
                 # A slot that points into this list, at this neighbour, was written for it; others are left-overs.
                 if at < begin or at >= end or new_neighbours[at] != y:
                     at = slot[y] = end
-                    end += 1
+                    end += _1
                     new_neighbours[at], new_weight[at] = y, weight[e]
                     if len(new_rest):
                         new_rest[at] = rest[e] if len(rest) else 0.0
