@@ -127,8 +127,8 @@ def _packed(graphs: list[AskedGraph], asked: Question, name: str) -> PackedGraph
     if asked.shown == "capacities":
         carried = np.concatenate([graph.capacity[pair] for graph, pair in zip(graphs, ends, strict=True)])
         edge_attr = torch.from_numpy(carried.astype(np.float32))[:, None]
-    y = torch.cat([graph.answer.reshape(1, -1) if asked.of == "graph" else graph.answer  # type: ignore[union-attr]
-                   for graph in graphs])  # fmt: skip
+    answers = [graph.answer for graph in graphs if graph.answer is not None]
+    y = torch.cat([answer.reshape(1, -1) if asked.of == "graph" else answer for answer in answers])
     y = y.to(torch.float32) if asked.kind == "number" else y.to(torch.int64)
     if asked.of == "graph" and asked.kind != "number":
         y = y[:, 0]
