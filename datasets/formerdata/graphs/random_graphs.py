@@ -43,15 +43,15 @@ def scale_free(n: int, rng: np.random.Generator) -> Adjacency:
     """A directed scale-free graph (Bollobás et al., 2003), its directions forgotten; it always has a cycle.
 
     It begins as a directed triangle. Until there are n nodes, a link is added: with probability 0.41 from a new node to
-    an old one, 0.54 between old ones, 0.05 from an old node to a new one. Old sources are chosen in proportion to their
-    links out, old targets to their links in plus 0.2. Repeated links count in these, but are one edge. Links from a
-    node to itself count too, but are none: GraphQA keeps them as edges, and a model would have to be told of them.
+    any, 0.54 between old ones, 0.05 from an old node to a new one. Sources are chosen in proportion to their links out,
+    targets to their links in plus 0.2; so, as networkx has it, a new node may choose itself. Repeated links count in
+    these, but are one edge. Links of a node with itself count too, but are none: GraphQA keeps them as edges.
     """
     sources, targets, nodes = [0, 1, 2], [1, 2, 0], 3
     while nodes < n:
         kind = rng.random()
         if kind < _NEW_SOURCE:
-            source, target = nodes, _target(targets, nodes, rng)
+            source, target = nodes, _target(targets, nodes + 1, rng)
         elif kind < 1 - _NEW_TARGET:
             source, target = sources[rng.integers(len(sources))], _target(targets, nodes, rng)
         else:
