@@ -79,7 +79,7 @@ def colour_connectivity(
     graphs, edges = len(y), edge_index.shape[1]
     return PackedGraphs(
         torch.arange(graphs + 1) * n, torch.arange(graphs + 1) * edges, edge_index.repeat(1, graphs),
-        x=x.flatten(), y=y, name=f"colours on a {name}",
+        x=x.flatten(), y=y, name=f"colours on {name}" if roads else f"colours on a {name}",
     ), splits  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def graph_questions(
     recurrent model can count the nodes of each colour if it is as wide as there are colours, and that softmax
     attention alone cannot, which sees their shares. All numbers below are inferred too.
 
-    In ``reachability``, which is GraphQA's, the numbers of nodes and edges tell 91 % of the answers: graphs that fall
+    In ``reachability``, which is GraphQA's, the numbers of nodes and edges tell nine answers of ten: graphs that fall
     apart have few edges. In ``connectivity`` they tell nothing: a graph and a copy of it lie side by side, and marked
     are two nodes that have a path between them in the graph, or the first of them and the copy of the second.
 
