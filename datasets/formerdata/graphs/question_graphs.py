@@ -15,7 +15,8 @@ from formerdata.graphs.random_graphs import FAMILIES, FamilyName
 
 MOST_DRAWS = 20_000
 """Draws one after another of which none has an answer that is still wanted; then it is taken not to occur."""
-ENTRIES_AT_ONCE = 1 << 22
+ENTRIES_AT_ONCE = 1 << 18
+"""Entries of the adjacency matrices that answers are found for together: as many as a cache holds."""
 
 
 @dataclass(frozen=True)

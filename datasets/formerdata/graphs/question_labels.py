@@ -94,39 +94,46 @@ def maximum_flow(capacity: Tensor, pair: Tensor) -> Tensor:
     Returns:
         [G] int64.
     """
-    graphs, n = torch.arange(len(pair)), capacity.shape[1]
-    source, sink = pair[:, 0], pair[:, 1]
-    rest, flow = capacity.clone(), torch.zeros(len(pair), dtype=torch.int64)
-    while True:
-        parent = _search(rest > 0, source)
-        open_ = parent[graphs, sink] >= 0
-        if not bool(open_.any()):
-            return flow
-        # Back from the sink. A graph that has arrived at its source, or has no path, stays where it is.
-        place, width = torch.where(open_, sink, source), torch.full_like(flow, torch.iinfo(torch.int64).max)
-        path = []
-        for _ in range(n - 1):
-            on_way = place != source
-            before = torch.where(on_way, parent[graphs, place], place)
-            width = torch.where(on_way, torch.minimum(width, rest[graphs, before, place]), width)
-            path.append((on_way, before, place))
-            place = before
-        width = torch.where(open_, width, 0)
-        for on_way, before, after in path:
-            used = torch.where(on_way, width, 0)
-            rest[graphs, before, after] -= used
-            rest[graphs, after, before] += used
-        flow += width
+    flow, left = torch.zeros(len(pair), dtype=torch.int64), torch.arange(len(pair))
+    rest = capacity.clone()
+    while len(left):
+        source, sink = pair[left].T
+        parent = _search(rest > 0, source, sink)
+        open_ = parent[torch.arange(len(left)), sink] >= 0
+        left, rest, parent = left[open_], rest[open_], parent[open_]
+        flow[left] += _augment(rest, parent, source[open_], sink[open_])
+    return flow
 
 
-def _search(passable: Tensor, source: Tensor) -> Tensor:
-    """[G, n] int64, from where each node is first reached, breadth first; -1 where it is not, or is the source."""
+def _augment(rest: Tensor, parent: Tensor, source: Tensor, sink: Tensor) -> Tensor:
+    """Send as much as the path along ``parent`` lets through, in place; [G] int64."""
+    graphs, place = torch.arange(len(sink)), sink
+    width = torch.full_like(sink, torch.iinfo(torch.int64).max)
+    path = []
+    while bool((place != source).any()):  # back from the sink; a graph that has arrived stays where it is
+        on_way = place != source
+        before = torch.where(on_way, parent[graphs, place], place)
+        width = torch.where(on_way, torch.minimum(width, rest[graphs, before, place]), width)
+        path.append((on_way, before, place))
+        place = before
+    for on_way, before, after in path:
+        used = torch.where(on_way, width, 0)
+        rest[graphs, before, after] -= used
+        rest[graphs, after, before] += used
+    return width
+
+
+def _search(passable: Tensor, source: Tensor, sink: Tensor) -> Tensor:
+    """[G, n] int64, from where each node is first reached, breadth first; -1 where it is not, or is the source.
+
+    Ends where no sink can be reached any more, or all have been.
+    """
     graphs, n = torch.arange(len(source)), passable.shape[1]
     parent = torch.full((len(source), n), -1)
     seen = torch.zeros(len(source), n, dtype=torch.bool)
     seen[graphs, source] = True
-    front = seen.clone()
-    while bool(front.any()):
+    front = seen
+    while bool(front.any()) and not bool(seen[graphs, sink].all()):
         into = passable & front[:, :, None] & ~seen[:, None, :]
         new = into.any(1)
         parent = torch.where(new, into.to(torch.int8).argmax(1), parent)

@@ -114,6 +114,12 @@ def test_regular_graphs_are_nearly_uniform() -> None:
     assert shares.max() < 1.6 / 70
 
 
+def test_any_two_half_edges_may_be_joined() -> None:
+    draw = rng()
+    partners = np.stack([families.random_regular(4, 1, draw)[0] for _ in range(3000)])
+    np.testing.assert_allclose(partners.mean(0), [0, 1 / 3, 1 / 3, 1 / 3], atol=0.04)
+
+
 @settings(deadline=None, max_examples=40)
 @given(n=st.integers(1, 9), count=st.integers(0, 40), seed=st.integers(0, 999))
 def test_so_many_edges_are_taken_away(n: int, count: int, seed: int) -> None:
