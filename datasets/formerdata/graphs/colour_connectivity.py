@@ -39,7 +39,8 @@ def colour_connectivity(
     Two random walks begin at any two nodes of the graph's largest connected part, take steps in turn, and colour where
     they come, until half of that part is coloured. A colouring with the other answer than the wanted one, or that takes
     more than n sqrt(n) steps, is drawn again. That is the published recipe, up to this: there, walks on Euroroad begin
-    at nodes with near numbers, and may begin in small parts. Graph ``i`` of a split depends on ``seed``, the graph, the
+    at nodes with near numbers, and may begin in small parts; and no colouring occurs twice, which here is left to
+    chance (on a grid of 2 x 2 there are six). Graph ``i`` of a split depends on ``seed``, the graph, the
     split and ``i`` alone; it has two islands if ``i`` is odd.
 
     Nodes stand row by row, or as in the file: the same in all graphs, as published. So a model that is told places in

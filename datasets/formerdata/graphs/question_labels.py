@@ -95,12 +95,12 @@ def maximum_flow(capacity: Tensor, pair: Tensor) -> Tensor:
         [G] int64.
     """
     flow, left = torch.zeros(len(pair), dtype=torch.int64), torch.arange(len(pair))
-    rest = capacity.clone()
+    rest = capacity
     while len(left):
         source, sink = pair[left].T
         parent = _search(rest > 0, source, sink)
         open_ = parent[torch.arange(len(left)), sink] >= 0
-        left, rest, parent = left[open_], rest[open_], parent[open_]
+        left, rest, parent = left[open_], rest[open_], parent[open_]  # copies, so that capacity stays as it is
         flow[left] += _augment(rest, parent, source[open_], sink[open_])
     return flow
 
@@ -114,12 +114,11 @@ def _augment(rest: Tensor, parent: Tensor, source: Tensor, sink: Tensor) -> Tens
         on_way = place != source
         before = torch.where(on_way, parent[graphs, place], place)
         width = torch.where(on_way, torch.minimum(width, rest[graphs, before, place]), width)
-        path.append((on_way, before, place))
+        path.append((before, place))
         place = before
-    for on_way, before, after in path:
-        used = torch.where(on_way, width, 0)
-        rest[graphs, before, after] -= used
-        rest[graphs, after, before] += used
+    for before, after in path:  # where both are the source, nothing is left of it
+        rest[graphs, before, after] -= width
+        rest[graphs, after, before] += width
     return width
 
 

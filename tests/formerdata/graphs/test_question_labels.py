@@ -72,13 +72,14 @@ def test_graphs_with_marks(n: int, density: float, seed: int) -> None:
         assert int(flow[index]) == networkx.maximum_flow_value(weighted, source, target, capacity="weight")
 
 
-def test_flow_goes_back_where_a_first_path_was_wrong() -> None:
-    # From 0 to 5. The shortest path, over 1 and 4, must give way: 0-2-3-4 takes its end, and 1-6-7-5 its beginning.
+def test_flow_along_an_edge_is_taken_back_and_turned() -> None:
+    # The shortest path 0-1-2-3 uses the edge from 1 to 2, but of the most that can flow some goes from 2 to 1.
     capacity = torch.zeros(1, 8, 8, dtype=torch.int64)
-    for one, other in ((0, 1), (1, 4), (4, 5), (0, 2), (2, 3), (3, 4), (1, 6), (6, 7), (7, 5)):
-        capacity[0, one, other] = capacity[0, other, one] = 1
+    short, long = ((0, 1), (1, 2), (2, 3)), ((0, 4), (4, 5), (5, 2), (1, 6), (6, 7), (7, 3))
+    for one, other, carried in [*((a, b, 1) for a, b in short), *((a, b, 2) for a, b in long)]:
+        capacity[0, one, other] = capacity[0, other, one] = carried
     before = capacity.clone()
-    assert labels.maximum_flow(capacity, torch.tensor([[0, 5]])).tolist() == [2]
+    assert labels.maximum_flow(capacity, torch.tensor([[0, 3]])).tolist() == [3]
     assert torch.equal(capacity, before)
 
 
