@@ -5,12 +5,14 @@ from typing import Protocol
 from graphformers.preparation import Found
 from graphformers.sources.builtin import CSL, CommunityLinks, Cycles, GraphProperties, SBMCluster, SBMPattern
 from graphformers.sources.files import TU, Facebook100, GNNBenchmark, Heterophilous, Molecules, Planetoid, ZincLogP
+from graphformers.sources.graph_questions import ColourConnectivity, GraphQuestions, TriangleCounts
 from graphformers.sources.ogb import OGB
 from graphformers.sources.stored import SnapPatents, StoredCommunities, StoredFiles, StoredOGB
 from graphformers.sources.streams import JODIE, DyGLib, EventList, InteractionStream, TGBLinks
 
 SOURCES = (
     SBMPattern, SBMCluster, CSL, Cycles, GraphProperties, CommunityLinks,
+    GraphQuestions, TriangleCounts, ColourConnectivity,
     OGB, TU, Planetoid, Heterophilous, GNNBenchmark, Facebook100, Molecules, ZincLogP,
     StoredCommunities, StoredOGB, SnapPatents, StoredFiles,
     InteractionStream, EventList, DyGLib, JODIE, TGBLinks,
@@ -34,6 +36,7 @@ __all__ = [
     "OGB",
     "SOURCES",
     "TU",
+    "ColourConnectivity",
     "CommunityLinks",
     "Cycles",
     "DyGLib",
@@ -41,6 +44,7 @@ __all__ = [
     "Facebook100",
     "GNNBenchmark",
     "GraphProperties",
+    "GraphQuestions",
     "Heterophilous",
     "InteractionStream",
     "Molecules",
@@ -53,5 +57,6 @@ __all__ = [
     "StoredFiles",
     "StoredOGB",
     "TGBLinks",
+    "TriangleCounts",
     "ZincLogP",
 ]

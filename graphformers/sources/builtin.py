@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from formerdata.graphs import PackedGraphs, Splits
 
-from formerkit.io import ConfigError
+from formerkit.io import ConfigError, DataError
 from graphformers.tasks import GraphTask, LinkSettings, LinkTask
 from graphformers.tasks.link_metric import link_metric
 from graphformers.tasks.metric import ACCURACY, WEIGHTED_ACCURACY, log_mse_of
@@ -73,7 +73,7 @@ class CSL:
     def task(self) -> GraphTask:
         from formerdata.graphs.csl import csl
 
-        graphs, splits = _made(csl, fold=self.fold, seed=self.data_seed)
+        graphs, splits = made(csl, fold=self.fold, seed=self.data_seed)
         source = f"built-in CSL, fold {self.fold}, seed {self.data_seed}"
         return GraphTask(graphs, splits, "cross_entropy", ACCURACY, 10, source, node_types=1)
 
@@ -95,7 +95,7 @@ class Cycles:
     def task(self) -> GraphTask:
         from formerdata.graphs.cycles import cycles
 
-        graphs, splits = _made(cycles, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
+        graphs, splits = made(cycles, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
         source = f"built-in cycles, seed {self.data_seed}"
         return GraphTask(graphs, splits, "cross_entropy", ACCURACY, 2, source, node_types=1)
 
@@ -124,10 +124,10 @@ class GraphProperties:
 
         if self.predict not in PROPERTIES:
             raise ConfigError(f"data.predict: expected 'nodes' or 'graphs', got {self.predict!r}")
-        made = _made(graph_properties, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
-        graphs = made.nodes if self.predict == "nodes" else made.graphs
+        found = made(graph_properties, train=self.train, valid=self.valid, test=self.test, seed=self.data_seed)
+        graphs = found.nodes if self.predict == "nodes" else found.graphs
         source = f"built-in properties of {self.predict}, seed {self.data_seed}"
-        return GraphTask(graphs, made.splits, "mse", log_mse_of(*PROPERTIES[self.predict]), 3, source)
+        return GraphTask(graphs, found.splits, "mse", log_mse_of(*PROPERTIES[self.predict]), 3, source)
 
 
 PROPERTIES = {
@@ -164,7 +164,7 @@ class CommunityLinks:
     def task(self) -> LinkTask:
         from formerdata.graphs.community_links import community_links
 
-        graph, splits = _made(
+        graph, splits = made(
             community_links,
             communities=self.communities, size=self.size, inside=self.inside, between=self.between,
             valid=self.valid, test=self.test, negatives=self.negatives, seed=self.data_seed,
@@ -178,15 +178,23 @@ class CommunityLinks:
 
 def _communities(name: str, generate: Generate, source: SBMPattern | SBMCluster, classes: int, types: int) -> GraphTask:
     sizes = {"train": source.train, "valid": source.valid, "test": source.test}
-    graphs, splits = _made(generate, **sizes, seed=source.data_seed)
+    graphs, splits = made(generate, **sizes, seed=source.data_seed)
     return GraphTask(
         graphs, splits, "balanced_cross_entropy", WEIGHTED_ACCURACY, classes,
         f"built-in {name}, seed {source.data_seed}", node_types=types,
     )  # fmt: skip
 
 
-def _made(generate: Callable[..., Made], **arguments: Any) -> Made:
+def made(generate: Callable[..., Made], **arguments: Any) -> Made:
+    """What ``generate`` makes of the arguments.
+
+    Raises:
+        DataError: Of a file.
+        ConfigError: If there cannot be such a data set; it names the argument.
+    """
     try:
         return generate(**arguments)
+    except DataError:
+        raise
     except ValueError as error:
         raise ConfigError(f"data: {error}") from error

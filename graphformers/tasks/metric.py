@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -80,6 +80,30 @@ def log_mse_of(*tasks: str) -> Metric:
 
     each = tuple(Metric(f"log10 MSE, {name}", of_one(i), higher_is_better=False) for i, name in enumerate(tasks))
     return Metric("log10 MSE", log_mse, higher_is_better=False, also=each)
+
+
+def rmse_beside_share(y: Tensor) -> Metric:
+    """RMSE, and beside it what share of the labels' spread is left, where they have one.
+
+    Args:
+        y: [n, T], all labels of a data set: errors are divided by the variance of each column. "MSE / variance" is the
+            score of Chen et al. (2020), Can Graph Neural Networks Count Substructures?; "RMSE / deviation" is 1 for who
+            always says the mean.
+    """
+    variance = y.double().var(0, correction=0)
+    if not bool((variance > 0).all()):
+        return RMSE
+
+    def of_variance(targets: Tensor, predictions: Tensor) -> float:
+        errors = (targets.double() - predictions.double()).square().mean(0)
+        return float((errors / variance).mean())
+
+    def of_deviation(targets: Tensor, predictions: Tensor) -> float:
+        deviation = variance.sqrt()
+        return rmse(targets.double() / deviation, predictions.double() / deviation)
+
+    shares = (("MSE / variance", of_variance), ("RMSE / deviation", of_deviation))
+    return replace(RMSE, also=tuple(Metric(name, function, higher_is_better=False) for name, function in shares))
 
 
 def ogb_metric(name: str, eval_metric: str) -> Metric:

@@ -38,12 +38,18 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
+    from formerdata.graphs.colour_connectivity import colour_connectivity
     from formerdata.graphs.csl import csl
     from formerdata.graphs.cycles import cycles
     from formerdata.graphs.graph_properties import graph_properties
+    from formerdata.graphs.graph_questions import graph_questions
     from formerdata.graphs.sbm import sbm_cluster, sbm_pattern
+    from formerdata.graphs.triangle_counts import triangle_counts
 
-    return {function.__name__: function for function in (sbm_cluster, sbm_pattern, csl, cycles, graph_properties)}
+    functions: tuple[Callable[..., Any], ...] = (
+        sbm_cluster, sbm_pattern, csl, cycles, graph_properties, graph_questions, triangle_counts, colour_connectivity,
+    )  # fmt: skip
+    return {function.__name__: function for function in functions}
 
 
 def _write(name: str, function: Callable[..., Any], path: Path, targets: str, options: dict[str, Any]) -> None:

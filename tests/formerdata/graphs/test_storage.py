@@ -187,6 +187,24 @@ def test_the_command_writes_what_the_function_returns(tmp_path: Path, targets: s
     assert "sbm_pattern: 6 graphs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["graph_questions", "--question", "shortest_path", "--families", "[path, star]", "--nodes", "[4, 6]"],
+        ["triangle_counts", "--kind", "random_regular"],
+        ["colour_connectivity", "--side", "4"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_command_writes_questions_about_graphs(tmp_path: Path, words: list[str]) -> None:
+    out = tmp_path / "made.npz"
+    main([words[0], str(out), "--train", "3", "--valid", "2", "--test", "1", *words[1:]])
+    graphs, splits = load(out)
+    assert len(graphs) == 6
+    assert splits is not None
+    assert splits.test.tolist() == [5]
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="error: fold: expected 0 to 4, got 9"):
         main(["csl", str(tmp_path / "a"), "--fold", "9"])
