@@ -50,7 +50,7 @@ LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.kitti", "formerdata.graphs", "formerdata.ogb",
     "formerdata.store", "formerdata.temporal", "formerkit.mixers", "graphformers", "graphformers.encodings",
     "graphformers.layers", "graphformers.metrics", "graphformers.models", "graphformers.ops", "graphformers.sources",
-    "graphformers.tasks", "graphformers.temporal", "graphformers.theory",
+    "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
 )  # fmt: skip
 HEAVY = (
     "numba", "scipy", "matplotlib", "lightning_fabric", "torch_geometric", "open3d", "spconv", "tensorboardX",
