@@ -4,10 +4,11 @@ from typing import Any
 
 from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode, Todyformer
 
-_TRANSFORMS = ("HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
+_TRANSFORMS = ("AffinityClustering", "HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
 __all__ = [
     "GPS",
+    "AffinityClustering",
     "GraphTransformer",
     "HeatKernelSE",
     "LaplacianPE",

@@ -5,6 +5,14 @@ from graphformers.encodings.context import context_features, features_with_conte
 from graphformers.encodings.encoders import DeepSetEncoder, LinearEncoder, SignNetEncoder
 from graphformers.encodings.fast_rp import fast_random_projection
 from graphformers.encodings.heat_kernel import heat_kernel, heat_kernel_diagonals
+from graphformers.encodings.hierarchy import (
+    cluster_hops,
+    common_level,
+    pairs_in_turn,
+    pairs_within,
+    token_positions,
+    tree_distance,
+)
 from graphformers.encodings.laplacian import laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
 from graphformers.encodings.settings import EncodingSettings
@@ -16,6 +24,8 @@ __all__ = [
     "EncodingSettings",
     "LinearEncoder",
     "SignNetEncoder",
+    "cluster_hops",
+    "common_level",
     "context_features",
     "fast_random_projection",
     "features_with_context",
@@ -23,8 +33,12 @@ __all__ = [
     "heat_kernel",
     "heat_kernel_diagonals",
     "laplacian_eigenvectors",
+    "pairs_in_turn",
+    "pairs_within",
     "paper_colours",
     "random_walk_probabilities",
     "sparse_laplacian_eigenvectors",
+    "token_positions",
+    "tree_distance",
     "with_encodings",
 ]

@@ -7,6 +7,11 @@ from graphformers.layers.gcn import GCN
 from graphformers.layers.gine import GINE
 from graphformers.layers.gps import GPSLayer
 from graphformers.layers.graph_transformer import GraphTransformerLayer
+from graphformers.layers.hierarchical_encoding import (
+    HierarchicalBias,
+    HierarchicalTokenEncoding,
+    TreeDistanceBias,
+)
 from graphformers.layers.token_set import LocalModule
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
@@ -21,7 +26,10 @@ __all__ = [
     "GPSLayer",
     "GatedGCN",
     "GraphTransformerLayer",
+    "HierarchicalBias",
+    "HierarchicalTokenEncoding",
     "LocalModule",
+    "TreeDistanceBias",
     "VirtualGraph",
     "VirtualNodeEmbedding",
     "add_virtual_nodes",

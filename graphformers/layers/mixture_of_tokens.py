@@ -26,8 +26,8 @@ class MixtureOfTokens(nn.Module):
     Args:
         channels: C.
         num_tokenizers: T, at least 2.
-        gate: Of the scores. Between the two that are taken ``softmax`` weighs by the difference of what the router says;
-            with ``sigmoid`` weights differ less the surer it is of both.
+        gate: Of the scores. With ``softmax`` the two that are taken weigh by the difference of what the router says of
+            them; with ``sigmoid`` weights differ less the surer it is of both.
 
     Raises:
         ValueError: On fewer than two tokenisers, or another gate.

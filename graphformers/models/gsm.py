@@ -121,10 +121,11 @@ class GSM(nn.Module):
             pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours, in_dropout=in_dropout,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
-        self.locals = nn.ModuleList(
-            local_layer(local, channels, edges=edges, norm=local_norm, dropout=dropout)
-            for _ in range(0 if local is None else local_layers)
-        )
+        self.locals = nn.ModuleList()
+        if local is not None:
+            self.locals.extend(
+                local_layer(local, channels, edges=edges, norm=local_norm, dropout=dropout) for _ in range(local_layers)
+            )
         self.last_edges = read_as_tokens and edges
         if len(self.locals) and not self.last_edges:
             freeze_edges(self.locals[-1])

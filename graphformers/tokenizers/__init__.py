@@ -9,6 +9,7 @@ from graphformers.tokenizers.leaf_order_tokens import leaf_order_tokens
 from graphformers.tokenizers.level_tokens import level_tokens
 from graphformers.tokenizers.node_tokens import node_order, node_tokens
 from graphformers.tokenizers.path_tokens import path_tokens
+from graphformers.tokenizers.similarity import edge_similarity
 from graphformers.tokenizers.token_sequences import Ragged, TokenSequences
 from graphformers.tokenizers.tokenizer import Tokenizer
 from graphformers.tokenizers.walk_tokens import walk_tokens
@@ -22,6 +23,7 @@ __all__ = [
     "Tokenizer",
     "affinity_clustering",
     "batch_hierarchy",
+    "edge_similarity",
     "edge_tokens",
     "k_hop_tokens",
     "leaf_order_tokens",

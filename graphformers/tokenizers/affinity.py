@@ -133,7 +133,7 @@ def row_keys(x: Tensor) -> Tensor:
     """[N] int64: a hash of each row of ``x`` [N, ...], the same for the same numbers, as ``tie_keys``."""
     from graphformers.tokenizers.affinity_kernels import hash_rows
 
-    rows = x.detach().cpu().reshape(len(x), -1)
+    rows = x.detach().cpu().reshape(len(x), math.prod(x.shape[1:]))
     # -0.0 is 0.0.
     rows = (rows.double() + 0.0).view(torch.int64) if rows.is_floating_point() else rows.long()
     keys = torch.empty(len(x), dtype=torch.int64)

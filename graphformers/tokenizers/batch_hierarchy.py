@@ -9,9 +9,7 @@ from torch.nn import functional as F
 from graphformers.ops.links import simple_links
 from graphformers.tokenizers.affinity import Linkage, affinity_clustering, row_keys
 from graphformers.tokenizers.hierarchy import Hierarchy
-
-GRAIN = 2.0**-20
-"""Similarities are rounded to this: what is equal but for the order of a sum has to be a tie."""
+from graphformers.tokenizers.similarity import edge_similarity
 
 
 @torch.no_grad()
@@ -21,8 +19,8 @@ def batch_hierarchy(
     """Clusters of all graphs of a batch; those of a graph are what they are alone.
 
     Clustering has no gradient, so it is done by what is known of nodes from the start, not by what a model makes of
-    them. The paper speaks of costs from encodings without a formula; this one is inferred: an edge is worth
-    1 / (1 + d), d the distance between the smoothed features and places of its two nodes.
+    them. Of the paper it is only known that costs come from encodings; here an edge is worth 1 / (1 + d), d the distance
+    between the smoothed features and places of its two nodes (inferred).
 
     Args:
         x: [N, F] numbers, or [N] or [N, K] integers, types, which are alike or not.
@@ -39,11 +37,8 @@ def batch_hierarchy(
     features = _smoothed(_numbers(x), links, smoothing)
     if pe is not None:
         features = torch.cat([features, pe.detach().cpu().double()], 1)
-    if not bool(features.isfinite().all()):
-        raise ValueError("x, pe: expected finite numbers, to cluster by them")
-    distance = (features[links[0]] - features[links[1]]).square().sum(1).sqrt()
-    similarity = torch.round(1 / (1 + distance) / GRAIN) * GRAIN
-    return affinity_clustering(links, similarity, len(x), linkage=linkage, tie_keys=row_keys(x), keep_graphs=False)
+    weight = edge_similarity(features, links, metric="distance")
+    return affinity_clustering(links, weight, len(x), linkage=linkage, tie_keys=row_keys(x), keep_graphs=False)
 
 
 def _numbers(x: Tensor) -> Tensor:

@@ -46,14 +46,6 @@ def edge_tokens(
     edges = Ragged.of_rows(link[: ends.shape[1]], torch.arange(ends.shape[1]), len(keys))
     owner, cu_seqlens = of_graphs(tokens, batch[nodes[first]], int(batch.max()) + 1 if count else 0)
     return TokenSequences(
-        "graph",
-        owner,
-        cu_seqlens,
-        tokens,
-        torch.zeros_like(tokens),
-        members,
-        edges,
-        members.rows,
-        members.values,
-        count,
-    )
+        "graph", owner, cu_seqlens, tokens, torch.zeros_like(tokens), members, edges,
+        members.rows, members.values, count,
+    )  # fmt: skip

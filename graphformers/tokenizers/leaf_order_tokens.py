@@ -14,8 +14,8 @@ from graphformers.tokenizers.token_sequences import TokenSequences
 def leaf_order_tokens(hierarchy: Hierarchy, batch: Tensor) -> TokenSequences:
     """A token for each node, those of one cluster together on every level.
 
-    The paper names two ways to read the tree, DFS and BFS, and does not say enough to know which they are. In its tables
-    DFS costs as little, and behaves, as this does; in its text it is
+    The paper names two ways to read the tree, DFS and BFS, and from what is known of it one cannot tell which they are.
+    In its tables DFS costs as little, and behaves, as this does; by its text it is
     :func:`~graphformers.tokenizers.path_tokens.path_tokens`. So here ways are named by what they do.
 
     Args:

@@ -83,17 +83,32 @@ def first_level(edge_index: Tensor, weight: np.ndarray, num_nodes: int, keys: np
     Args:
         edge_index: [2, E], checked. weight: [E] float64, the larger the better; or none for 1. keys: [N] uint64.
     """
+    source, destination = edge_index.detach().cpu().long().numpy()
+    lists = simple_lists(source, destination, weight, num_nodes)
+    none = np.empty(0), np.empty(0, np.int64)
+    return Level(*lists, (lists[2], *none), np.ones(num_nodes, np.int64), keys)
+
+
+def simple_lists(
+    source: np.ndarray, destination: np.ndarray, weight: np.ndarray, num_nodes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lists of neighbours of an undirected graph without loops: of several edges between two nodes the heaviest.
+
+    Args:
+        source, destination: [E] int64, below ``num_nodes``. weight: [E] float64, or none for 1.
+
+    Returns:
+        Starts [N + 1] int64, neighbours [M] int32 and weights [M] float64.
+    """
     from graphformers.tokenizers import edge_list_kernels as kernels
 
-    source, destination = edge_index.detach().cpu().long().numpy()
     starts, neighbours = np.zeros(num_nodes + 1, np.int64), np.empty(len(source), np.int32)
     weights = np.empty(len(source))
     kernels.by_smaller_end(source, destination, weight, starts, neighbours, weights)
     pairs = kernels.merge(starts, neighbours, weights)
     lists = np.zeros(num_nodes + 1, np.int64), np.empty(2 * pairs, np.int32), np.empty(2 * pairs)
     kernels.both_ways(starts, neighbours, weights, *lists)
-    none = np.empty(0), np.empty(0), np.empty(0, np.int64)
-    return Level(*lists, (lists[2], *none[1:]), np.ones(num_nodes, np.int64), keys)
+    return lists
 
 
 def mark(level: Level, rules: Rules) -> bool:

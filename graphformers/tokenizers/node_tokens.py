@@ -21,8 +21,8 @@ def node_order(
     Args:
         edge_index: [2, E]. batch: [N] int64, sorted. num_graphs: G.
         order: ``input``, as they are numbered, which says nothing of the graph: a model that hears the order depends on
-            it. ``degree``: those of few neighbours first, so that a model that reads onward hears the others last, as in
-            Graph-Mamba; those of one degree as they are numbered.
+            it. ``degree``: those of few neighbours first, so that a model that reads onward hears of the others last,
+            as in Graph-Mamba; those of one degree as they are numbered.
 
     Raises:
         ValueError: On another order, edges that name absent nodes or leave their graph, or a batch that is not sorted.

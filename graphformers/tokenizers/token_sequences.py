@@ -52,7 +52,7 @@ class Ragged:
 
     @staticmethod
     def of_rows(rows: Tensor, values: Tensor, count: int) -> Ragged:
-        """``count`` lists of ``values`` [M], which are in the lists ``rows`` [M]; those of one list keep their order."""
+        """``count`` lists of ``values`` [M], in the lists ``rows`` [M]; those of one list keep their order."""
         order = torch.argsort(rows, stable=True)
         return Ragged(values[order], starts_of(torch.bincount(rows, minlength=count)))
 
@@ -125,9 +125,7 @@ class TokenSequences:
         self._check_range("rows", self.rows, self.num_tokens)
         self._check_range("of_node", self.of_node, self.num_nodes)
         if len(self.rows) != len(self.of_node):
-            raise ValueError(
-                f"of_node: expected {len(self.rows)} numbers, one for each of rows, got {len(self.of_node)}"
-            )
+            raise ValueError(f"of_node: expected {len(self.rows)} numbers, one a row, got {len(self.of_node)}")
         silent = torch.bincount(self.of_node, minlength=self.num_nodes) == 0
         if bool(silent.any()):
             raise ValueError(f"of_node: no token tells of node {int(silent.nonzero()[0])}")

@@ -1,5 +1,6 @@
-"""Encodings as transforms of PyTorch Geometric, for its data sets and loaders."""
+"""Encodings and clusters as transforms of PyTorch Geometric, for its data sets and loaders."""
 
+from graphformers.transforms.affinity import AffinityClustering
 from graphformers.transforms.encodings import HeatKernelSE, LaplacianPE, RandomWalkSE, WeisfeilerLehmanPE
 
-__all__ = ["HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE"]
+__all__ = ["AffinityClustering", "HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE"]

@@ -8,18 +8,16 @@ names absent nodes, they raise ValueError.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from formerkit.io import require
-from formerkit.mixers.packing import starts_of
 from graphformers.encodings.heat_kernel import heat_kernel
 from graphformers.encodings.laplacian import Normalization, laplacian_eigenvectors
 from graphformers.encodings.random_walk import random_walk_probabilities
 from graphformers.encodings.weisfeiler_lehman import hashed_colours, paper_colours
+from graphformers.transforms.structure import put, structure
 
 BaseTransform: Any = require("torch_geometric.transforms", "graph", purpose="graphformers.transforms").BaseTransform
 
@@ -46,14 +44,14 @@ class LaplacianPE(BaseTransform):
         self.attr_name, self.eigenvalues_name = attr_name, eigenvalues_name
 
     def forward(self, data: Any) -> Any:
-        graphs = _structure(data)
+        graphs = structure(data)
         pe, eigenvalues = laplacian_eigenvectors(
             graphs.edge_index, graphs.num_nodes, self.k,
             batch=graphs.batch, num_graphs=graphs.num_graphs,
             normalization=self.normalization, skip_first=self.skip_first,
         )  # fmt: skip
-        _put(data, self.attr_name, pe, graphs.starts)
-        _put(data, self.eigenvalues_name, eigenvalues, torch.arange(graphs.num_graphs + 1))
+        put(data, self.attr_name, pe, graphs.starts)
+        put(data, self.eigenvalues_name, eigenvalues, torch.arange(graphs.num_graphs + 1))
         return data
 
     def __repr__(self) -> str:
@@ -72,11 +70,11 @@ class RandomWalkSE(BaseTransform):
         self.k, self.attr_name = k, attr_name
 
     def forward(self, data: Any) -> Any:
-        graphs = _structure(data)
+        graphs = structure(data)
         pe = random_walk_probabilities(
             graphs.edge_index, graphs.num_nodes, self.k, batch=graphs.batch, num_graphs=graphs.num_graphs
         )
-        _put(data, self.attr_name, pe, graphs.starts)
+        put(data, self.attr_name, pe, graphs.starts)
         return data
 
     def __repr__(self) -> str:
@@ -103,12 +101,12 @@ class HeatKernelSE(BaseTransform):
         self.times, self.normalization, self.k, self.attr_name = tuple(times), normalization, k, attr_name
 
     def forward(self, data: Any) -> Any:
-        graphs = _structure(data)
+        graphs = structure(data)
         pe = heat_kernel(
             graphs.edge_index, graphs.num_nodes, self.times,
             batch=graphs.batch, num_graphs=graphs.num_graphs, normalization=self.normalization, k=self.k,
         )  # fmt: skip
-        _put(data, self.attr_name, pe, graphs.starts)
+        put(data, self.attr_name, pe, graphs.starts)
         return data
 
     def __repr__(self) -> str:
@@ -137,43 +135,13 @@ class WeisfeilerLehmanPE(BaseTransform):
         self.mode, self.rounds, self.colours, self.attr_name = mode, rounds, colours, attr_name
 
     def forward(self, data: Any) -> Any:
-        graphs = _structure(data)
+        graphs = structure(data)
         if self.mode == "paper":
             wl = paper_colours(graphs.edge_index, graphs.num_nodes, batch=graphs.batch, num_graphs=graphs.num_graphs)
         else:
             wl = hashed_colours(graphs.edge_index, graphs.num_nodes, self.rounds, self.colours)
-        _put(data, self.attr_name, wl, graphs.starts)
+        put(data, self.attr_name, wl, graphs.starts)
         return data
 
     def __repr__(self) -> str:
         return f"WeisfeilerLehmanPE(mode={self.mode!r}, rounds={self.rounds}, colours={self.colours})"
-
-
-@dataclass(frozen=True)
-class _Structure:
-    edge_index: Tensor
-    num_nodes: int
-    batch: Tensor | None
-    num_graphs: int
-    starts: Tensor
-
-
-def _structure(data: Any) -> _Structure:
-    edge_index = getattr(data, "edge_index", None)
-    if not torch.is_tensor(edge_index):
-        raise ValueError(
-            f"data: expected one edge_index tensor of a homogeneous graph, [2, 0] without edges, "
-            f"got {type(edge_index).__name__} of {type(data).__name__}"
-        )
-    nodes, batch = int(data.num_nodes or 0), getattr(data, "batch", None)
-    count = 1 if batch is None else int(data.num_graphs)
-    sizes = torch.tensor([nodes]) if batch is None else torch.bincount(batch.cpu(), minlength=count)
-    return _Structure(edge_index, nodes, batch, count, starts_of(sizes))
-
-
-def _put(data: Any, name: str, value: Tensor, starts: Tensor) -> None:
-    """Set an attribute; of a ``Batch`` also note where each graph's rows begin, for ``to_data_list``."""
-    data[name] = value
-    if getattr(data, "_slice_dict", None) is not None:
-        data._slice_dict[name] = starts
-        data._inc_dict[name] = torch.zeros(len(starts) - 1, dtype=torch.int64)
