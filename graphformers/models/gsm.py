@@ -210,7 +210,7 @@ class GSM(nn.Module):
         """The sequences of each tokeniser, on the CPU; arguments as of ``forward``."""
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         if hierarchy is None and any(one.of_hierarchy for one in self.tokenizers):
-            hierarchy = batch_hierarchy(x, edge_index, pe, linkage=self.linkage)
+            hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
         return [one(edge_index, batch, num_graphs, hierarchy) for one in self.tokenizers]
 
     def _encoded(self, number: int, h: Tensor, e: Tensor | None, tokens: TokenSequences) -> Tensor:

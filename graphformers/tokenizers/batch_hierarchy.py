@@ -6,39 +6,69 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphformers.ops.links import simple_links
+from formerkit.mixers.packing import starts_of
+from graphformers.ops.batches import graph_counts
+from graphformers.ops.links import graphs_with_edges, simple_links
 from graphformers.tokenizers.affinity import Linkage, affinity_clustering, row_keys
 from graphformers.tokenizers.hierarchy import Hierarchy
+from graphformers.tokenizers.side_by_side import side_by_side
 from graphformers.tokenizers.similarity import edge_similarity
 
 
 @torch.no_grad()
 def batch_hierarchy(
-    x: Tensor, edge_index: Tensor, pe: Tensor | None = None, *, smoothing: int = 2, linkage: Linkage = "average"
+    x: Tensor,
+    edge_index: Tensor,
+    batch: Tensor | None = None,
+    num_graphs: int | None = None,
+    *,
+    pe: Tensor | None = None,
+    smoothing: int = 2,
+    linkage: Linkage = "average",
 ) -> Hierarchy:
-    """Clusters of all graphs of a batch; those of a graph are what they are alone.
+    """Clusters of all graphs of a batch; those of a graph, and the order of its leaves, are what they are alone.
 
     Clustering has no gradient, so it is done by what is known of nodes from the start, not by what a model makes of
-    them. Of the paper it is only known that costs come from encodings; here an edge is worth 1 / (1 + d), d the distance
-    between the smoothed features and places of its two nodes (inferred).
+    them. Of the paper it is only known that costs come from encodings; here an edge is worth 1 / (1 + d), d being the
+    distance between the smoothed features and places of its two nodes (inferred).
 
     Args:
         x: [N, F] numbers, or [N] or [N, K] integers, types, which are alike or not.
-        edge_index: [2, E].
+        edge_index: [2, E]. batch: [N] int64, sorted; one graph if None. num_graphs: G, if the last may be empty.
         pe: [N, P] values of each node's place. An eigenvector's sign does not matter.
         smoothing: How often a node's features become the mean of its own and its neighbours'; places do not.
         linkage: As in :func:`~graphformers.tokenizers.affinity_clustering`.
 
+    Returns:
+        The hierarchy, on the CPU; without the graphs of its levels.
+
     Raises:
-        ValueError: On edges that name absent nodes, or features that are not finite.
+        ValueError: On edges that name absent nodes or leave their graph, a batch that is not sorted, or features that
+            are not finite.
     """
-    x, edge_index = x.detach().cpu(), edge_index.cpu()
-    links = simple_links(edge_index, len(x))
+    batch, num_graphs = graphs_with_edges(edge_index, len(x), batch, num_graphs)
+    x, links, starts = (
+        x.detach().cpu(),
+        simple_links(edge_index.cpu(), len(x)),
+        starts_of(graph_counts(batch, num_graphs)),
+    )
     features = _smoothed(_numbers(x), links, smoothing)
     if pe is not None:
         features = torch.cat([features, pe.detach().cpu().double()], 1)
-    weight = edge_similarity(features, links, metric="distance")
-    return affinity_clustering(links, weight, len(x), linkage=linkage, tie_keys=row_keys(x), keep_graphs=False)
+    weight, keys = edge_similarity(features, links, metric="distance"), row_keys(x)
+    # Links are in the order of their sources.
+    first, trees = starts.tolist(), []
+    ends = torch.searchsorted(links[0].contiguous(), starts.cpu()).tolist()
+    for graph in range(num_graphs):
+        mine, nodes = slice(ends[graph], ends[graph + 1]), slice(first[graph], first[graph + 1])
+        # One by one: in company, components of one size would stand in another order.
+        trees.append(
+            affinity_clustering(
+                links[:, mine] - nodes.start, weight[mine], nodes.stop - nodes.start,
+                linkage=linkage, tie_keys=keys[nodes], keep_graphs=False,
+            )
+        )  # fmt: skip
+    return side_by_side(trees)
 
 
 def _numbers(x: Tensor) -> Tensor:
