@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def _check(levels: int, **sizes: int) -> None:
+    for name, value, least in (("levels", levels, 0), *((name, value, 1) for name, value in sizes.items())):
+        if value < least:
+            raise ValueError(f"{name}: expected at least {least}, got {value}")
+
+
 class _LevelTables(nn.Module):
     """The sum over levels of what a table of ``values`` entries holds: [n, levels + 1] integers to [n, channels]."""
 
@@ -17,9 +23,6 @@ class _LevelTables(nn.Module):
 
     def __init__(self, levels: int, values: int, channels: int, std: float) -> None:
         super().__init__()
-        for name, value, least in (("levels", levels, 0), ("d_max", values, 1), ("channels", channels, 1)):
-            if value < least:
-                raise ValueError(f"{name}: expected at least {least}, got {value}")
         self.std = std
         # One table for all levels: one look-up instead of many.
         self.table = nn.Parameter(torch.empty((levels + 1) * values, channels))
@@ -44,12 +47,16 @@ class HierarchicalBias(nn.Module):
         heads: H. levels: L.
         d_max: As of :func:`~graphformers.encodings.hierarchy.cluster_hops`.
 
+    Raises:
+        ValueError: On sizes that are out of range, or hops of another number of levels.
+
     Shapes:
         [P, L + 1] integers from 0 to d_max, to [H, P], as :func:`formerkit.mixers.attention` takes it.
     """
 
     def __init__(self, heads: int, levels: int, d_max: int) -> None:
         super().__init__()
+        _check(levels, heads=heads, d_max=d_max)
         self.of_level = _LevelTables(levels, d_max + 1, heads, 0.0)
 
     def reset_parameters(self) -> None:
@@ -72,6 +79,7 @@ class TreeDistanceBias(nn.Module):
 
     def __init__(self, heads: int, levels: int) -> None:
         super().__init__()
+        _check(levels, heads=heads)
         self.table = nn.Embedding(levels + 2, heads)
         self.reset_parameters()
 
@@ -95,6 +103,7 @@ class HierarchicalTokenEncoding(nn.Module):
 
     def __init__(self, channels: int, levels: int, d_max: int) -> None:
         super().__init__()
+        _check(levels, channels=channels, d_max=d_max)
         # L + 2 vectors are added; together they have a variance of 1.
         self.std = (levels + 2) ** -0.5
         self.of_level = _LevelTables(levels, d_max + 2, channels, self.std)

@@ -71,10 +71,11 @@ def affinity_clustering(
     fewer neighbours, then the lower colour: a hash of ``tie_keys`` and of the surroundings, weights included, after
     ``refinements`` rounds of Weisfeiler and Leman's refinement on each level. None of these depends on how nodes are
     numbered, and sums of weights are rounded once, so with distinct weights the hierarchy does not either. What is
-    still tied looks the same to the refinement. With ``ties="number"`` the lower number then decides: nodes that a
-    symmetry of the graph exchanges give hierarchies that differ by it, but in a regular graph without weights, where
-    everything is tied, another numbering may give another hierarchy. ``ties="join"`` marks all tied edges: the
-    hierarchy is that of the graph alone, but a regular graph without weights falls into one cluster at once.
+    still tied looks the same to the refinement. With ``ties="number"`` a hash of the number then decides: nodes that a
+    symmetry of the graph exchanges mostly give hierarchies that it exchanges too (without weights, Cora and CiteSeer
+    have levels of the same sizes whatever the numbers), but in a regular graph without weights, a grid or a ring, all
+    is tied, and other numbers give another hierarchy. ``ties="join"`` marks all tied edges: the hierarchy is that of
+    the graph alone, but a regular graph without weights falls into one cluster at once.
 
     Args:
         edge_index: [2, E] integers.

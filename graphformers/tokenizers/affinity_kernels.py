@@ -1,8 +1,9 @@
 """Compiled rounds of affinity clustering: refine colours, mark edges, join, contract.
 
-A level is a simple graph of n clusters as lists of neighbours, each edge in the lists of both its ends: ``starts``
-[n + 1] int64, ``neighbours`` [M] int32, ``weight`` [M] float64. Better is larger: costs come negated. Kernels that are
-given ``first`` and ``last`` write the rows of these clusters alone. Each takes time linear in clusters and edges.
+A level is a simple graph of n clusters as lists of neighbours, each edge in the lists of both its ends: ``starts`` and
+``ends`` [n] int64, ``neighbours`` [M] int32, ``weight`` [M] float64. Between lists may be room that nothing was written
+to. Better is larger: costs come negated. Kernels that are given ``first`` and ``last`` write the rows of these clusters
+alone. Each takes time linear in clusters and edges.
 """
 
 from __future__ import annotations
@@ -15,28 +16,19 @@ AVERAGE, MAX, SUM, MIN_SIZE, BOUNDED_MEAN, MEAN, PERCENTILE = range(7)
 
 
 @numba.njit(cache=True, nogil=True)
-def values(first, last, starts, neighbours, weight, counts, sizes, linkage, bound, out):
-    """Write what an edge is worth to ``out`` [M], from the sum of the weights below it.
-
-    Args:
-        counts: [M] int64, edges of the graph below each; or none, where they do not count.
-        sizes: [n] int64. bound: Edges to another cluster that a node has at most, for ``BOUNDED_MEAN``.
-    """
-    for x in range(first, last):
-        for e in range(starts[x], starts[x + 1]):
-            a, b = np.float64(sizes[x]), np.float64(sizes[neighbours[e]])
-            if linkage == MEAN:
-                out[e] = weight[e] / counts[e]
-            elif linkage == MIN_SIZE:
-                out[e] = weight[e] / min(a, b)
-            elif linkage == BOUNDED_MEAN:
-                out[e] = weight[e] / min(a * b, bound * min(a, b))
-            else:
-                out[e] = weight[e] / (a * b)
+def _worth(linkage, total, count, a, b, bound):
+    """What an edge is worth, from the sum of the weights below it, between clusters of ``a`` and ``b`` nodes."""
+    if linkage == MEAN:
+        return total / count
+    if linkage == MIN_SIZE:
+        return total / min(a, b)
+    if linkage == BOUNDED_MEAN:
+        return total / min(a * b, bound * min(a, b))
+    return total / (a * b)
 
 
 @numba.njit(cache=True, nogil=True)
-def refine(first, last, starts, neighbours, bits, colours, out):
+def refine(first, last, starts, ends, neighbours, bits, colours, out):
     """One round of refinement: a colour is a hash of the own one and of the multiset of edges and colours around.
 
     Args:
@@ -44,18 +36,18 @@ def refine(first, last, starts, neighbours, bits, colours, out):
     """
     for x in range(first, last):
         around = np.uint64(0)
-        for e in range(starts[x], starts[x + 1]):
+        for e in range(starts[x], ends[x]):
             around += number(colours[neighbours[e]] ^ number(bits[e], 1), 1)
         out[x] = number(colours[x] * np.uint64(3) + around, 1)
 
 
 @numba.njit(cache=True, nogil=True)
-def _order(a, b, starts, sizes, colours):
+def _order(a, b, starts, ends, sizes, colours):
     """Negative if cluster ``a`` comes before ``b`` where their edges are worth the same, positive if after, 0 if all
     that is known of them without their numbers is the same."""
     if sizes[a] != sizes[b]:
         return -1 if sizes[a] < sizes[b] else 1
-    degree_a, degree_b = starts[a + 1] - starts[a], starts[b + 1] - starts[b]
+    degree_a, degree_b = ends[a] - starts[a], ends[b] - starts[b]
     if degree_a != degree_b:
         return -1 if degree_a < degree_b else 1
     if colours[a] != colours[b]:
@@ -64,18 +56,28 @@ def _order(a, b, starts, sizes, colours):
 
 
 @numba.njit(cache=True, nogil=True)
-def mark(first, last, starts, neighbours, value, sizes, colours, threshold, partners, joins):
+def _draw(x):
+    """What decides between clusters that are alike, the lower the better: a hash of the number.
+
+    Numbers themselves may run along the graph, as those of a grid do: each cluster would join the one before it. One
+    order for all who choose, and not one for each edge, so that two that choose among the same choose the same.
+    """
+    return number(np.uint64(x), 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def mark(first, last, starts, ends, neighbours, value, sizes, colours, threshold, partners, joins):
     """Each cluster's best edge: the other end to ``partners`` [n] int64, its value to ``joins`` [n] float64; -1 and
     NaN for a cluster without an edge that is worth ``threshold``."""
     for x in range(first, last):
         best, worth = np.int64(-1), threshold
-        for e in range(starts[x], starts[x + 1]):
+        for e in range(starts[x], ends[x]):
             y, v = np.int64(neighbours[e]), value[e]
             if v < worth:
                 continue
             if best >= 0 and v == worth:
-                order = _order(y, best, starts, sizes, colours)
-                if order > 0 or (order == 0 and y > best):
+                order = _order(y, best, starts, ends, sizes, colours)
+                if order > 0 or (order == 0 and _draw(y) > _draw(best)):
                     continue
             best, worth = y, v
         partners[x] = best
@@ -100,7 +102,7 @@ def _unite(parents, x, y):
 
 
 @numba.njit(cache=True, nogil=True)
-def join(starts, neighbours, value, sizes, colours, partners, joins, all_ties, labels):
+def join(starts, ends, neighbours, value, sizes, colours, partners, joins, all_ties, labels):
     """Connected components of marked edges: their numbers, by first member, to ``labels`` [n] int32.
 
     Args:
@@ -117,9 +119,9 @@ def join(starts, neighbours, value, sizes, colours, partners, joins, all_ties, l
             continue
         _unite(parents, x, best)
         if all_ties:
-            for e in range(starts[x], starts[x + 1]):
+            for e in range(starts[x], ends[x]):
                 y = neighbours[e]
-                if value[e] == joins[x] and _order(y, best, starts, sizes, colours) == 0:
+                if value[e] == joins[x] and _order(y, best, starts, ends, sizes, colours) == 0:
                     _unite(parents, x, y)
     count = 0
     for x in range(n):
@@ -157,19 +159,21 @@ def members_of(labels, sizes, colours, starts, members, new_sizes, new_colours):
 
 
 @numba.njit(cache=True, nogil=True)
-def room(member_starts, members, starts, limits):
-    """Where each new cluster's list may begin, ``limits`` [k + 1] int64: as if nothing merged."""
-    for k in range(len(limits) - 1):
-        limits[k + 1] = limits[k]
+def room(member_starts, members, starts, ends, new_starts):
+    """Where each new cluster's list may begin, ``new_starts`` [k] int64, as if nothing merged; returns the end."""
+    end = 0
+    for k in range(len(new_starts)):
+        new_starts[k] = end
         for place in range(member_starts[k], member_starts[k + 1]):
             x = members[place]
-            limits[k + 1] += starts[x + 1] - starts[x]
+            end += ends[x] - starts[x]
+    return end
 
 
 @numba.njit(cache=True, nogil=True)
 def contract(
-    first, last, member_starts, members, labels, starts, neighbours, weight, rest, counts, linkage, limits, lengths,
-    new_neighbours, new_weight, new_rest, new_counts,
+    first, last, member_starts, members, labels, starts, ends, neighbours, weight, rest, counts, linkage, bound, sizes,
+    new_starts, new_ends, new_neighbours, new_weight, new_rest, new_counts, value,
 ):  # fmt: skip
     """Merge the lists of members: edges inside go, parallel ones become one, of the best weight or of the sum.
 
@@ -178,15 +182,17 @@ def contract(
 
     Args:
         rest: [M] float64, or none where it is 0. counts: [M] int64, or none where it is 1.
-        limits: [k + 1], where lists are to begin. lengths: [k] int64, written.
-        new_neighbours, new_weight: [M]. new_rest, new_counts: [M], or none if they are not wanted.
+        sizes: [k] int64, of the new clusters. bound: Of ``BOUNDED_MEAN``.
+        new_starts: [k] int64, from ``room``. new_ends: [k] int64, written, as all behind it.
+        new_neighbours, new_weight: [R]. new_rest, new_counts: [R], or none if they are not wanted. value: [R], what
+            edges are worth; or none, where that is the weight.
     """
-    slot = np.zeros(len(lengths), np.int64)
+    slot = np.zeros(len(sizes), np.int64)
     for k in range(first, last):
-        begin = end = limits[k]
+        begin = end = new_starts[k]
         for place in range(member_starts[k], member_starts[k + 1]):
             x = members[place]
-            for e in range(starts[x], starts[x + 1]):
+            for e in range(starts[x], ends[x]):
                 y = labels[neighbours[e]]
                 if y == k:
                     continue
@@ -206,7 +212,13 @@ def contract(
                     _add(new_weight, new_rest, at, weight[e], rest[e] if len(rest) else 0.0)
                     if len(new_counts):
                         new_counts[at] += counts[e] if len(counts) else 1
-        lengths[k] = end - begin
+        new_ends[k] = end
+        if len(value):
+            a = np.float64(sizes[k])
+            for at in range(begin, end):
+                count = new_counts[at] if len(new_counts) else 1
+                b = np.float64(sizes[new_neighbours[at]])
+                value[at] = _worth(linkage, new_weight[at], count, a, b, bound)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -222,14 +234,6 @@ def _add(high, low, at, x, y):
 
 
 @numba.njit(cache=True, nogil=True)
-def pack_rows(first, last, limits, starts, source, target):
-    """Copy lists that begin at ``limits`` to where they begin at ``starts``."""
-    for k in range(first, last):
-        for i in range(starts[k + 1] - starts[k]):
-            target[starts[k] + i] = source[limits[k] + i]
-
-
-@numba.njit(cache=True, nogil=True)
 def hash_rows(first, last, rows, out):
     """Write a hash of each of ``rows`` [N, D] int64 to ``out`` [N] uint64."""
     for x in range(first, last):
@@ -241,13 +245,13 @@ def hash_rows(first, last, rows, out):
 
 @numba.njit(cache=True, nogil=True)
 def renumber_rows(first, last, order, places, starts, neighbours, value, new_starts, new_neighbours, new_value):
-    """The graph of a level with its clusters in another order: row ``k`` is that of cluster ``order[k]``.
+    """The graph of a level with its clusters in another order, list after list: row ``k`` is of cluster ``order[k]``.
 
     Args:
         places: [n] int64, the inverse of ``order``. new_starts: [n + 1] int64, as they will be.
     """
     for k in range(first, last):
-        x = order[k]
-        for i in range(starts[x + 1] - starts[x]):
-            new_neighbours[new_starts[k] + i] = places[neighbours[starts[x] + i]]
-            new_value[new_starts[k] + i] = value[starts[x] + i]
+        begin = starts[order[k]]
+        for i in range(new_starts[k + 1] - new_starts[k]):
+            new_neighbours[new_starts[k] + i] = places[neighbours[begin + i]]
+            new_value[new_starts[k] + i] = value[begin + i]

@@ -75,11 +75,11 @@ def both_ways(starts, neighbours, weights, new_starts, new_neighbours, new_weigh
 
 
 @numba.njit(cache=True, nogil=True)
-def each_once(starts, neighbours, weights, source, destination, weight):
+def each_once(starts, ends, neighbours, weights, source, destination, weight):
     """The edges of lists that hold them at both ends, once each: [m] int32, int32 and float64, written."""
     count = 0
-    for x in range(len(starts) - 1):
-        for e in range(starts[x], starts[x + 1]):
+    for x in range(len(starts)):
+        for e in range(starts[x], ends[x]):
             if neighbours[e] > x:
                 source[count], destination[count], weight[count] = x, neighbours[e], weights[e]
                 count += 1
@@ -123,15 +123,15 @@ def lists_of(source, destination, weight, starts, neighbours, weights):
 
 
 @numba.njit(cache=True, nogil=True)
-def percentiles(first, last, starts, neighbours, weights, share, few, lengths, new_neighbours, new_weights):
+def percentiles(first, last, starts, neighbours, weights, share, few, ends, new_neighbours, new_weights):
     """One edge to each neighbour, with a percentile of the parallel edges' weights, which rise.
 
     Args:
         share: From 0 to 1. few: Of fewer parallel edges the largest weight is taken.
-        lengths: [n] int64, written. new_neighbours: [2m] int32 and new_weights: [2m] float64, written from
-            ``starts`` on.
+        starts: [n + 1] int64. ends: [n] int64, written, where lists end that begin there.
+        new_neighbours: [2m] int32. new_weights: [2m] float64. Both written.
     """
-    slot = np.zeros(len(lengths), np.int64)
+    slot = np.zeros(len(ends), np.int64)
     for x in range(first, last):
         begin = end = starts[x]
         longest = starts[x + 1] - begin
@@ -152,4 +152,4 @@ def percentiles(first, last, starts, neighbours, weights, share, few, lengths, n
             if counts[at - begin] == wanted[at - begin]:
                 new_weights[at] = weights[e]
             counts[at - begin] += 1
-        lengths[x] = end - begin
+        ends[x] = end

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 from graphformers.tokenizers.hierarchy import Hierarchy, LevelGraph
-from graphformers.tokenizers.levels import FEW_ROWS, Level
+from graphformers.tokenizers.levels import Level
 
 
 def assemble(levels: list[Level], similarity: bool, keep_graphs: bool) -> Hierarchy:
@@ -45,15 +45,16 @@ def _orders(levels: list[Level]) -> list[np.ndarray]:
 def _graph(level: Level, order: np.ndarray, places: np.ndarray, similarity: bool, *, renumber: bool) -> LevelGraph:
     from graphformers.tokenizers.affinity_kernels import renumber_rows
 
-    starts, neighbours, value = level.starts, level.neighbours, level.value
+    starts, neighbours, value = np.zeros(level.count + 1, np.int64), level.neighbours, level.value
+    np.cumsum((level.ends - level.starts)[order], out=starts[1:])
     if renumber:
-        starts = np.zeros_like(level.starts)
-        np.cumsum(np.diff(level.starts)[order], out=starts[1:])
-        neighbours, value = np.empty_like(level.neighbours), np.empty_like(level.value)
+        neighbours, value = np.empty(starts[-1], np.int32), np.empty(starts[-1])
         run_ranges(
             renumber_rows, level.count, order, places, level.starts, level.neighbours, level.value, starts, neighbours,
-            value, min_rows=FEW_ROWS,
+            value, min_rows=2048,
         )  # fmt: skip
+    # Not needed any more; the next graph may take its place.
+    level.neighbours, level.value = level.neighbours[:0], level.value[:0]
     return LevelGraph(_tensor(starts), _tensor(neighbours), _tensor(value if similarity else 0.0 - value))
 
 

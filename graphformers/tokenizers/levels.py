@@ -10,9 +10,9 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 
-FEW_ROWS = 2048
-"""Clusters that are worth a thread of their own."""
-_MAX, _SUM, _MEAN, _PERCENTILE = 1, 2, 5, 6
+FEW = 1 << 15
+"""Clusters and ends of edges that are worth a thread of their own."""
+_MAX, _SUM, _MEAN = 1, 2, 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Level:
     """The n clusters of a level, its graph, and how it goes on.
 
     Attributes:
-        starts: [n + 1] int64. neighbours: [M] int32. value: [M] float64, what an edge is worth; larger is better.
+        starts, ends: [n] int64, where the list of each cluster is. neighbours: [M] int32, both ends of each edge.
+        value: [M] float64, what an edge is worth; larger is better.
         sums: What values are made of: [M] float64 sums, what was rounded off them, numbers of edges; each may be empty.
         sizes: [n] int64. colours: [n] uint64.
         labels: [n] int32, the cluster of the next level. partners, joins: [n] int64 and float64, the other end and the
@@ -42,6 +43,7 @@ class Level:
     """
 
     starts: np.ndarray
+    ends: np.ndarray
     neighbours: np.ndarray
     value: np.ndarray
     sums: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -55,6 +57,10 @@ class Level:
     def count(self) -> int:
         return len(self.sizes)
 
+    @property
+    def lists(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.starts, self.ends, self.neighbours
+
 
 class ParallelEdges:
     """All edges of the graph that are still between two clusters, by rising weight: what percentiles are taken of."""
@@ -65,7 +71,7 @@ class ParallelEdges:
         count = len(level.neighbours) // 2
         ends = np.empty(count, np.int32), np.empty(count, np.int32)
         weight = np.empty(count)
-        kernels.each_once(level.starts, level.neighbours, level.value, *ends, weight)
+        kernels.each_once(*level.lists, level.value, *ends, weight)
         order = np.argsort(weight)
         self.parts = ends[0][order], ends[1][order], weight[order]
 
@@ -86,7 +92,10 @@ def first_level(edge_index: Tensor, weight: np.ndarray, num_nodes: int, keys: np
     source, destination = edge_index.detach().cpu().long().numpy()
     lists = simple_lists(source, destination, weight, num_nodes)
     none = np.empty(0), np.empty(0, np.int64)
-    return Level(*lists, (lists[2], *none), np.ones(num_nodes, np.int64), keys)
+    starts, neighbours, weights = lists
+    return Level(
+        starts[:-1], starts[1:], neighbours, weights, (weights, *none), np.ones(num_nodes, np.int64), keys
+    )  # fmt: skip
 
 
 def simple_lists(
@@ -132,16 +141,15 @@ def contracted(level: Level, rules: Rules, parallel: ParallelEdges | None) -> Le
 
     level.labels = np.empty(level.count, np.int32)
     count = kernels.join(
-        level.starts, level.neighbours, level.value, level.sizes, level.colours, level.partners, level.joins,
-        rules.all_ties, level.labels,
+        *level.lists, level.value, level.sizes, level.colours, level.partners, level.joins, rules.all_ties,
+        level.labels,
     )  # fmt: skip
     starts, members = np.zeros(count + 1, np.int64), np.empty(level.count, np.int32)
     sizes, colours = np.zeros(count, np.int64), np.zeros(count, np.uint64)
     kernels.members_of(level.labels, level.sizes, level.colours, starts, members, sizes, colours)
     if parallel is not None:
         parallel.relabel(level.labels)
-        lists = _percentiles(parallel, count, rules)
-        new = Level(*lists, (lists[2], np.empty(0), np.empty(0, np.int64)), sizes, colours)
+        new = _percentiles(parallel, rules, sizes, colours)
     else:
         new = _merged(level, rules, starts, members, sizes, colours)
     level.sums = np.empty(0), np.empty(0), np.empty(0, np.int64)
@@ -155,61 +163,41 @@ def _merged(
 ) -> Level:
     from graphformers.tokenizers import affinity_kernels as kernels
 
-    count, linkage = len(sizes), rules.linkage
-    limits, lengths = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
-    kernels.room(member_starts, members, level.starts, limits)
-    room = len(level.neighbours)
-    parts: list[np.ndarray] = [
-        np.empty(room, np.int32), np.empty(room), np.empty(0 if linkage == _MAX else room),
-        np.empty(room if linkage == _MEAN else 0, np.int64),
-    ]  # fmt: skip
+    linkage = rules.linkage
+    starts, ends = np.empty_like(sizes), np.empty_like(sizes)
+    room = kernels.room(member_starts, members, level.starts, level.ends, starts)
+    neighbours, weight = np.empty(room, np.int32), np.empty(room)
+    rest = np.empty(0 if linkage == _MAX else room)
+    counts = np.empty(room if linkage == _MEAN else 0, np.int64)
+    value = np.empty(0 if linkage in (_MAX, _SUM) else room)
     run_ranges(
-        kernels.contract, count, member_starts, members, level.labels, level.starts, level.neighbours, *level.sums,
-        linkage, limits, lengths, *parts, min_rows=FEW_ROWS,
+        kernels.contract, len(sizes), member_starts, members, level.labels, *level.lists, *level.sums, linkage,
+        rules.bound, sizes, starts, ends, neighbours, weight, rest, counts, value, min_rows=_rows(len(sizes), room),
     )  # fmt: skip
-    starts = _starts(lengths)
-    neighbours, weight, rest, counts = (_packed(limits, starts, part) for part in parts)
-    value = weight
-    if linkage not in (_MAX, _SUM):
-        value = np.empty_like(weight)
-        run_ranges(
-            kernels.values, count, starts, neighbours, weight, counts, sizes, linkage, rules.bound, value,
-            min_rows=FEW_ROWS,
-        )  # fmt: skip
-    return Level(starts, neighbours, value, (weight, rest, counts), sizes, colours)
+    worth = weight if linkage in (_MAX, _SUM) else value
+    return Level(starts, ends, neighbours, worth, (weight, rest, counts), sizes, colours)
 
 
-def _percentiles(parallel: ParallelEdges, count: int, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _percentiles(parallel: ParallelEdges, rules: Rules, sizes: np.ndarray, colours: np.ndarray) -> Level:
     from graphformers.tokenizers import edge_list_kernels as kernels
 
-    ends = 2 * len(parallel.parts[0])
-    limits, lengths = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
-    lists = np.empty(ends, np.int32), np.empty(ends)
-    kernels.lists_of(*parallel.parts, limits, *lists)
-    neighbours, weights = np.empty(ends, np.int32), np.empty(ends)
+    count, room = len(sizes), 2 * len(parallel.parts[0])
+    starts, ends = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
+    lists = np.empty(room, np.int32), np.empty(room)
+    kernels.lists_of(*parallel.parts, starts, *lists)
+    neighbours, weights = np.empty(room, np.int32), np.empty(room)
     run_ranges(
-        kernels.percentiles, count, limits, *lists, rules.percentile, rules.min_edges, lengths, neighbours, weights,
-        min_rows=FEW_ROWS,
+        kernels.percentiles, count, starts, *lists, rules.percentile, rules.min_edges, ends, neighbours, weights,
+        min_rows=_rows(count, room),
     )  # fmt: skip
-    starts = _starts(lengths)
-    return starts, _packed(limits, starts, neighbours), _packed(limits, starts, weights)
+    none = np.empty(0), np.empty(0), np.empty(0, np.int64)
+    return Level(starts[:-1], ends, neighbours, weights, none, sizes, colours)
 
 
 def _run(kernel: Any, level: Level, *args: Any) -> None:
-    run_ranges(kernel, level.count, level.starts, level.neighbours, *args, min_rows=FEW_ROWS)
+    run_ranges(kernel, level.count, *level.lists, *args, min_rows=_rows(level.count, len(level.neighbours)))
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
-    starts = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    return starts
-
-
-def _packed(limits: np.ndarray, starts: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Lists one right after the other; nothing of what is empty."""
-    from graphformers.tokenizers.affinity_kernels import pack_rows
-
-    target = np.empty(starts[-1] if len(source) else 0, source.dtype)
-    if len(source):
-        run_ranges(pack_rows, len(starts) - 1, limits, starts, source, target, min_rows=FEW_ROWS)
-    return target
+def _rows(count: int, ends: int) -> int:
+    """Fewest of ``count`` clusters that are worth a thread, if they have ``ends`` ends of edges together."""
+    return max(1, FEW * count // max(1, count + ends))

@@ -86,7 +86,7 @@ def mark(clusters, around, threshold, ties) -> list[tuple[int, int]]:
         seen = {y: (-v, len(clusters[y].nodes), len(around[y]), clusters[y].colour) for y, v in edges.items()
                 if v >= threshold}  # fmt: skip
         if seen:
-            best = min(seen, key=lambda y: (seen[y], y))
+            best = min(seen, key=lambda y: (seen[y], mixed(y)))
             clusters[x].partner, clusters[x].join = best, edges[best]
             marked += [(x, y) for y in seen if y == best or (ties == "join" and seen[y] == seen[best])]
     return marked

@@ -223,6 +223,29 @@ def test_unit_weights_of_a_graph_without_symmetries() -> None:
         assert (number[first.leaf_order] == second.leaf_order).all()
 
 
+@pytest.mark.parametrize("name", ["cora", "citeseer"])
+def test_unit_weights_of_real_graphs(name: str) -> None:
+    """They have symmetries, but what is tied between two nodes is so for all that choose between them."""
+    edges, nodes, _ = real_graph(name)
+    first = affinity_clustering(edges, None, nodes)
+    for seed in range(3):
+        other = renumbered(edges, nodes, seed)[0]
+        second = affinity_clustering(other, None, nodes)
+        assert first.level_sizes == second.level_sizes
+        for level in range(1, first.num_levels + 1):
+            assert first.sizes(level).sort().values.tolist() == second.sizes(level).sort().values.tolist()
+
+
+def test_a_grid_is_not_one_chain() -> None:
+    """Its numbers rise in each direction, and all but the border is tied."""
+    place = torch.arange(3600).reshape(60, 60)
+    edges = [torch.stack([place[1:].flatten(), place[:-1].flatten()])]
+    edges.append(torch.stack([place[:, 1:].flatten(), place[:, :-1].flatten()]))
+    tree = affinity_clustering(torch.cat(edges, 1), None, 3600)
+    assert 360 <= tree.level_sizes[1] <= 1200
+    assert tree.sizes(1).max() <= 40
+
+
 def test_keys_break_ties() -> None:
     """A ring of unit weights looks the same everywhere; keys of nodes tell them apart."""
     ring = torch.stack([torch.arange(12), torch.arange(1, 13) % 12])
