@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
+from graphformers.layers.hierarchical_positions import HierarchicalPositions, Positions
 from graphformers.layers.local import Conv, local_layer
 from graphformers.layers.mixture_of_tokens import Gate, MixtureOfTokens
 from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.layers.readout import Level, Pooling, Readout
-from graphformers.layers.sequence_encoder import Global, GlobalEncoder
+from graphformers.layers.sequence_encoder import Global, GlobalEncoder, unit_of
 from graphformers.layers.token_encoder import TokenEncoder, TokenPooling, of_each_node
 from graphformers.ops import adjacency
 from graphformers.ops.batches import graphs_of_nodes
@@ -51,6 +52,9 @@ class GSM(nn.Module):
         token_pooling: Of the nodes that a token stands for.
         node_order: Of ``node`` and ``edge`` tokens. num_hops: Of ``k_hop``. walks, walk_length, walk_seed: Of ``walk``.
         linkage: Of the hierarchy, if the model has to make it.
+        positions: What ``node`` and ``leaf_order`` tokens, and attention among them, are told of where nodes are in the
+            hierarchy (:class:`~graphformers.layers.hierarchical_positions.HierarchicalPositions`); None for nothing.
+            position_levels, position_hops: Its levels and most steps.
         gate: Of the router of several tokenisers. balance: Weight of the loss that has all of them taken.
         in_channels, node_types, edge_channels, edge_types, pe_channels, pe_width, pe_encoder, pe_signs, pe_norm,
             wl_colours: As :class:`~graphformers.layers.encoders.GraphEncoder` has them.
@@ -84,6 +88,9 @@ class GSM(nn.Module):
         walk_length: int = 4,
         walk_seed: int = 0,
         linkage: Linkage = "average",
+        positions: Positions | None = None,
+        position_levels: int = 8,
+        position_hops: int = 8,
         gate: Gate = "softmax",
         balance: float = 0.0,
         in_channels: int | None = None,
@@ -137,6 +144,14 @@ class GSM(nn.Module):
             )
             for _ in names
         )  # fmt: skip
+        placed = [str(number) for number, name in enumerate(names) if name in ("node", "leaf_order")]
+        if positions is not None and not placed:
+            raise ValueError(f"positions: expected None, or 'node' or 'leaf_order' tokens, got {', '.join(names)}")
+        self.positions = nn.ModuleDict()
+        if positions is not None:
+            biased, sizes = "transformer" in unit_of(global_), {"levels": position_levels, "d_max": position_hops}
+            for number in placed:
+                self.positions[number] = HierarchicalPositions(channels, heads, positions, biased=biased, **sizes)
         self.mixture = MixtureOfTokens(channels, len(names), gate=gate) if len(names) > 1 else None
         self.balance = balance
         self.auxiliary_loss: Tensor | None = None
@@ -144,7 +159,8 @@ class GSM(nn.Module):
         self.readout = Readout(width, head_channels, out_channels, level=readout, pooling=pooling)
 
     def reset_parameters(self) -> None:
-        reset(self.encoder, *self.locals, *self.tokens, *self.globals, self.mixture, self.readout)
+        reset(self.encoder, *self.locals, *self.tokens, *self.globals, *self.positions.values(), self.mixture)
+        reset(self.readout)
 
     def forward(
         self,
@@ -181,17 +197,22 @@ class GSM(nn.Module):
                 sorted, edges name nodes that are not there or leave their graph, or tokens or hierarchy do not fit.
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
+        if hierarchy is None and (len(self.positions) or (tokens is None and self.reads_hierarchy)):
+            hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
         if tokens is None:
             tokens = self.tokenise(x, edge_index, batch, pe=pe, num_graphs=num_graphs, hierarchy=hierarchy)
         elif len(tokens) != len(self.tokenizers):
             raise ValueError(f"tokens: expected {len(self.tokenizers)} of them, one a tokenizer, got {len(tokens)}")
         else:
             tokens = [one.checked() for one in tokens]
+        self.auxiliary_loss = None
         h, e = self.encoder.nodes(x, pe, eigenvalues, batch, wl), self.encoder.edges(edge_attr)
         graph = adjacency(edge_index, len(h))
         for number, layer in enumerate(self.locals, 1):
             h, e = layer(h, graph, e, update_edges=self.last_edges or number < len(self.locals))
-        encodings = [self._encoded(number, h, e, one.to(x.device)) for number, one in enumerate(tokens)]
+        encodings = []
+        for number, one in enumerate(tokens):
+            encodings.append(self._encoded(number, h, e, one.to(x.device), edge_index, hierarchy))
         y = encodings[0] if self.mixture is None else self.mixture(h, encodings)
         if self.mixture is not None and self.balance and self.training:
             self.auxiliary_loss = self.balance * self.mixture.balance_loss(h)
@@ -209,11 +230,27 @@ class GSM(nn.Module):
     ) -> list[TokenSequences]:
         """The sequences of each tokeniser, on the CPU; arguments as of ``forward``."""
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
-        if hierarchy is None and any(one.of_hierarchy for one in self.tokenizers):
+        if hierarchy is None and self.reads_hierarchy:
             hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
         return [one(edge_index, batch, num_graphs, hierarchy) for one in self.tokenizers]
 
-    def _encoded(self, number: int, h: Tensor, e: Tensor | None, tokens: TokenSequences) -> Tensor:
+    @property
+    def reads_hierarchy(self) -> bool:
+        """Whether tokenisers need a hierarchy of clusters."""
+        return any(one.of_hierarchy for one in self.tokenizers)
+
+    def _encoded(
+        self,
+        number: int,
+        h: Tensor,
+        e: Tensor | None,
+        tokens: TokenSequences,
+        edge_index: Tensor,
+        hierarchy: Hierarchy | None,
+    ) -> Tensor:
         """What a tokeniser's sequences say of each node [N, C]."""
-        rows = self.tokens[number](h, tokens, e)
-        return of_each_node(self.globals[number](rows, tokens.cu_seqlens), tokens)
+        rows, bias = self.tokens[number](h, tokens, e), None
+        if str(number) in self.positions and hierarchy is not None:
+            added, bias = self.positions[str(number)](edge_index, hierarchy, tokens)
+            rows = rows + added
+        return of_each_node(self.globals[number](rows, tokens.cu_seqlens, bias), tokens)
