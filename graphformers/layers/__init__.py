@@ -12,6 +12,10 @@ from graphformers.layers.hierarchical_encoding import (
     HierarchicalTokenEncoding,
     TreeDistanceBias,
 )
+from graphformers.layers.hierarchical_positions import HierarchicalPositions
+from graphformers.layers.mixture_of_tokens import MixtureOfTokens
+from graphformers.layers.sequence_encoder import GlobalEncoder, SequenceBlock
+from graphformers.layers.token_encoder import TokenEncoder
 from graphformers.layers.token_set import LocalModule
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
@@ -25,10 +29,15 @@ __all__ = [
     "EmbeddingVirtualNode",
     "GPSLayer",
     "GatedGCN",
+    "GlobalEncoder",
     "GraphTransformerLayer",
     "HierarchicalBias",
+    "HierarchicalPositions",
     "HierarchicalTokenEncoding",
     "LocalModule",
+    "MixtureOfTokens",
+    "SequenceBlock",
+    "TokenEncoder",
     "TreeDistanceBias",
     "VirtualGraph",
     "VirtualNodeEmbedding",
