@@ -15,6 +15,7 @@ from graphformers.layers.hierarchical_encoding import (
 from graphformers.layers.hierarchical_positions import HierarchicalPositions
 from graphformers.layers.mixture_of_tokens import MixtureOfTokens
 from graphformers.layers.sequence_encoder import GlobalEncoder, SequenceBlock
+from graphformers.layers.token_branch import TokenBranch
 from graphformers.layers.token_encoder import TokenEncoder
 from graphformers.layers.token_set import LocalModule
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes
@@ -37,6 +38,7 @@ __all__ = [
     "LocalModule",
     "MixtureOfTokens",
     "SequenceBlock",
+    "TokenBranch",
     "TokenEncoder",
     "TreeDistanceBias",
     "VirtualGraph",

@@ -26,7 +26,8 @@ from graphformers.layers.mixture_of_tokens import Gate, MixtureOfTokens
 from graphformers.layers.parts import Norm, freeze_edges, reset
 from graphformers.layers.readout import Level, Pooling, Readout
 from graphformers.layers.sequence_encoder import Global, GlobalEncoder, unit_of
-from graphformers.layers.token_encoder import TokenEncoder, TokenPooling, of_each_node
+from graphformers.layers.token_branch import TokenBranch
+from graphformers.layers.token_encoder import TokenEncoder, TokenPooling
 from graphformers.ops import adjacency
 from graphformers.ops.batches import graphs_of_nodes
 from graphformers.tokenizers.affinity import Linkage
@@ -136,22 +137,25 @@ class GSM(nn.Module):
         self.last_edges = read_as_tokens and edges
         if len(self.locals) and not self.last_edges:
             freeze_edges(self.locals[-1])
-        self.tokens = nn.ModuleList(TokenEncoder(channels, t.kinds, pooling=token_pooling) for t in self.tokenizers)
-        self.globals = nn.ModuleList(
-            GlobalEncoder(
-                channels, global_, num_layers, heads,
-                bidirectional=bidirectional, rotary=rotary, expansion=expansion, dropout=dropout,
-            )
-            for _ in names
-        )  # fmt: skip
-        placed = [str(number) for number, name in enumerate(names) if name in ("node", "leaf_order")]
-        if positions is not None and not placed:
+        placed = [name in ("node", "leaf_order") for name in names]
+        if positions is not None and not any(placed):
             raise ValueError(f"positions: expected None, or 'node' or 'leaf_order' tokens, got {', '.join(names)}")
-        self.positions = nn.ModuleDict()
-        if positions is not None:
-            biased, sizes = "transformer" in unit_of(global_), {"levels": position_levels, "d_max": position_hops}
-            for number in placed:
-                self.positions[number] = HierarchicalPositions(channels, heads, positions, biased=biased, **sizes)
+        biased, sizes = "transformer" in unit_of(global_), {"levels": position_levels, "d_max": position_hops}
+        self.branches = nn.ModuleList(
+            TokenBranch(
+                TokenEncoder(channels, one.kinds, pooling=token_pooling),
+                HierarchicalPositions(channels, heads, positions, biased=biased, **sizes)
+                if positions is not None and here
+                else None,
+                GlobalEncoder(
+                    channels, global_, num_layers, heads,
+                    bidirectional=bidirectional, rotary=rotary, expansion=expansion, dropout=dropout,
+                ),
+            )
+            for one, here in zip(self.tokenizers, placed, strict=True)
+        )  # fmt: skip
+        self.reads_hierarchy = any(one.of_hierarchy for one in self.tokenizers)
+        self.reads_positions = positions is not None
         self.mixture = MixtureOfTokens(channels, len(names), gate=gate) if len(names) > 1 else None
         self.balance = balance
         self.auxiliary_loss: Tensor | None = None
@@ -159,8 +163,7 @@ class GSM(nn.Module):
         self.readout = Readout(width, head_channels, out_channels, level=readout, pooling=pooling)
 
     def reset_parameters(self) -> None:
-        reset(self.encoder, *self.locals, *self.tokens, *self.globals, *self.positions.values(), self.mixture)
-        reset(self.readout)
+        reset(self.encoder, *self.locals, *self.branches, self.mixture, self.readout)
 
     def forward(
         self,
@@ -197,7 +200,7 @@ class GSM(nn.Module):
                 sorted, edges name nodes that are not there or leave their graph, or tokens or hierarchy do not fit.
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
-        if hierarchy is None and (len(self.positions) or (tokens is None and self.reads_hierarchy)):
+        if hierarchy is None and (self.reads_positions or (tokens is None and self.reads_hierarchy)):
             hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
         if tokens is None:
             tokens = self.tokenise(x, edge_index, batch, pe=pe, num_graphs=num_graphs, hierarchy=hierarchy)
@@ -210,9 +213,10 @@ class GSM(nn.Module):
         graph = adjacency(edge_index, len(h))
         for number, layer in enumerate(self.locals, 1):
             h, e = layer(h, graph, e, update_edges=self.last_edges or number < len(self.locals))
-        encodings = []
-        for number, one in enumerate(tokens):
-            encodings.append(self._encoded(number, h, e, one.to(x.device), edge_index, hierarchy))
+        encodings = [
+            branch(h, e, one.to(x.device), edge_index, hierarchy)
+            for branch, one in zip(self.branches, tokens, strict=True)
+        ]
         y = encodings[0] if self.mixture is None else self.mixture(h, encodings)
         if self.mixture is not None and self.balance and self.training:
             self.auxiliary_loss = self.balance * self.mixture.balance_loss(h)
@@ -233,24 +237,3 @@ class GSM(nn.Module):
         if hierarchy is None and self.reads_hierarchy:
             hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
         return [one(edge_index, batch, num_graphs, hierarchy) for one in self.tokenizers]
-
-    @property
-    def reads_hierarchy(self) -> bool:
-        """Whether tokenisers need a hierarchy of clusters."""
-        return any(one.of_hierarchy for one in self.tokenizers)
-
-    def _encoded(
-        self,
-        number: int,
-        h: Tensor,
-        e: Tensor | None,
-        tokens: TokenSequences,
-        edge_index: Tensor,
-        hierarchy: Hierarchy | None,
-    ) -> Tensor:
-        """What a tokeniser's sequences say of each node [N, C]."""
-        rows, bias = self.tokens[number](h, tokens, e), None
-        if str(number) in self.positions and hierarchy is not None:
-            added, bias = self.positions[str(number)](edge_index, hierarchy, tokens)
-            rows = rows + added
-        return of_each_node(self.globals[number](rows, tokens.cu_seqlens, bias), tokens)

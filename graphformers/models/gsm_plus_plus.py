@@ -23,8 +23,9 @@ from graphformers.tokenizers.tokenizer import TokenizerName
 class GSMPlusPlus(GSM):
     """:class:`~graphformers.models.GSM` with the paper's choices.
 
-    What its tables call HAC (DFS) behaves as ``leaf_order`` does, HAC (BFS) as ``level`` or ``k_hop``; the text reads
-    otherwise (:func:`~graphformers.tokenizers.leaf_order_tokens`). By default there are both, and a router.
+    What its tables call HAC (DFS) behaves as ``leaf_order`` does, HAC (BFS) as tokens of subgraphs do, which ``level``
+    and ``path`` are; its text reads otherwise (:func:`~graphformers.tokenizers.leaf_order_tokens`). By default there is
+    one of either, and a router.
 
     Args:
         All: As of :class:`~graphformers.models.GSM`.

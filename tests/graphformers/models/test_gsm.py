@@ -122,11 +122,11 @@ def test_k_hop_tokens_as_the_formula_reads() -> None:
     twice = (linked.double() @ linked.double() > 0) & ~linked
     twice.fill_diagonal_(False)
     outputs = []
-    kinds = model.tokens[0].kinds.weight
+    kinds = model.branches[0].encoder.kinds.weight
     for node in range(7):
         shells = [(2, twice[node]), (1, linked[node]), (0, torch.arange(7) == node)]
         rows = torch.stack([h[who].sum(0) + kinds[hop] for hop, who in shells if bool(who.any())])
-        outputs.append(model.globals[0](rows, torch.tensor([0, len(rows)], dtype=torch.int32))[-1])
+        outputs.append(model.branches[0].sequence(rows, torch.tensor([0, len(rows)], dtype=torch.int32))[-1])
     wanted = model.readout(torch.stack(outputs), torch.zeros(7, dtype=torch.int64), 1)
     torch.testing.assert_close(model(**together), wanted, rtol=1e-9, atol=1e-9)
 
@@ -140,7 +140,7 @@ def test_edge_tokens_hear_their_ends_and_edges() -> None:
     h, edges = model.encoder.nodes(x), model.encoder.edges(e)
     assert edges is not None
     rows = torch.stack([(h[0] + h[1]) / 2 + (edges[0] + edges[1]) / 2, (h[1] + h[2]) / 2 + edges[2]])
-    y = model.globals[0](rows, torch.tensor([0, 2], dtype=torch.int32))
+    y = model.branches[0].sequence(rows, torch.tensor([0, 2], dtype=torch.int32))
     wanted = model.readout(torch.stack([y[0], y.mean(0), y[1]]), torch.zeros(3, dtype=torch.int64), 1)
     torch.testing.assert_close(model(x, edge_index, e), wanted, rtol=1e-9, atol=1e-9)
 
@@ -151,11 +151,11 @@ def test_levels_are_brought_back_as_means() -> None:
     x = torch.randn(4, 3, dtype=torch.float64)
     path = torch.tensor([[0, 1, 2], [1, 2, 3]])
     tree = affinity_clustering(path, torch.tensor([2.0, 1.0, 2.0]), 4)
-    h, kinds = model.encoder.nodes(x), model.tokens[0].kinds.weight
+    h, kinds = model.encoder.nodes(x), model.branches[0].encoder.kinds.weight
     levels = [h.mean(0, keepdim=True) + kinds[2], h.view(2, 2, 8).mean(1) + kinds[1], h + kinds[0]]
     if tree.leaf_order.tolist()[0] > 1:
         levels = [part.flip(0) for part in levels]
-    found = [model.globals[0](rows, torch.tensor([0, len(rows)], dtype=torch.int32)) for rows in levels]
+    found = [model.branches[0].sequence(rows, torch.tensor([0, len(rows)], dtype=torch.int32)) for rows in levels]
     if tree.leaf_order.tolist()[0] > 1:
         found = [part.flip(0) for part in found]
     y = torch.stack([(found[0][0] + found[1][n // 2] + found[2][n]) / 3 for n in range(4)])
@@ -201,7 +201,7 @@ def test_positions_are_heard(positions: Any) -> None:
     with torch.no_grad():
         assert not torch.allclose(model(**together), with_statistics(gsm("leaf_order"), 1)(**together))
     model(**together).square().sum().backward()
-    table = next(p for name, p in model.named_parameters() if "positions.0.bias" in name)
+    table = next(p for name, p in model.named_parameters() if "positions.bias" in name)
     assert bool(table.grad.abs().sum() > 0)  # type: ignore[union-attr]
 
 
@@ -222,9 +222,13 @@ def test_the_router_gets_a_gradient_and_balance_a_loss() -> None:
 def test_gsm_plus_plus_is_what_the_paper_chose() -> None:
     model = GSMPlusPlus(16, 2, node_types=3)
     assert [one.name for one in model.tokenizers] == ["leaf_order", "level"]
-    assert [type(block.mixer).__name__ for block in model.globals[0].blocks] == ["Mamba", "Mamba", "Attention"]
+    assert [type(block.mixer).__name__ for block in model.branches[0].sequence.blocks] == [
+        "Mamba",
+        "Mamba",
+        "Attention",
+    ]
     assert type(model.locals[0]).__name__ == "GatedGCN"
-    assert list(model.positions) == ["0"]
+    assert [branch.positions is not None for branch in model.branches] == [True, False]
     y = model(torch.randint(0, 3, (6,)), torch.randint(0, 6, (2, 9)))
     assert y.shape == (1, 2)
 
@@ -234,7 +238,7 @@ def test_reset_parameters_draws_anew() -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     model.reset_parameters()
     same = {name for name, p in model.named_parameters() if torch.equal(p, before[name])}
-    constant = ("norm", "A_log", ".D", "_proj.bias", "positions.1.bias")
+    constant = ("norm", "A_log", ".D", "_proj.bias", "positions.bias")
     assert all(any(part in name for part in constant) for name in same), same
 
 
