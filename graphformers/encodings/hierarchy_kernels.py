@@ -32,7 +32,7 @@ def hops(first, last, starts, neighbours, group_starts, pairs, sources, targets,
                 out[pair] = _between(
                     starts, neighbours, sources[pair], targets[pair], most, round_, near, far, queue, other
                 )
-                round_ += most + 1
+                round_ += 1
         elif end > begin:
             _around(starts, neighbours, sources[pairs[begin]], most, round_, near, queue)
             for k in range(begin, end):

@@ -54,7 +54,7 @@ def affinity_clustering(
     similarity: bool = True,
     tie_keys: Tensor | None = None,
     ties: Literal["number", "join"] = "number",
-    refinements: int = 4,
+    refinements: int = 8,
     threshold: float | None = None,
     percentile: float = 0.5,
     min_edges: int = 4,
@@ -69,7 +69,7 @@ def affinity_clustering(
 
     Where a cluster has several edges of the same, best value, the smaller neighbour is preferred, then the one with
     fewer neighbours, then the lower colour: a hash of ``tie_keys`` and of the surroundings, weights included, after
-    ``refinements`` rounds of Weisfeiler and Leman's refinement on each level. None of these depends on how nodes are
+    Weisfeiler and Leman's refinement on each level. None of these depends on how nodes are
     numbered, and sums of weights are rounded once, so with distinct weights the hierarchy does not either. What is
     still tied looks the same to the refinement. With ``ties="number"`` a hash of the number then decides: nodes that a
     symmetry of the graph exchanges mostly give hierarchies that it exchanges too (without weights, Cora and CiteSeer
@@ -87,7 +87,7 @@ def affinity_clustering(
         tie_keys: [N] integers that say something of a node without its number, such as a hash of its features
             (:func:`row_keys`).
         ties: See above.
-        refinements: Rounds of refinement on each level.
+        refinements: Most rounds of refinement on each level; it ends before if a round tells no more clusters apart.
         threshold: Edges worth less (of costs: more) are not marked; components may then stay in several parts.
         percentile, min_edges, bound: Of the linkages above; from 0 to 1, at least 1, at least 1.
         max_levels: Most rounds.

@@ -234,6 +234,46 @@ def _add(high, low, at, x, y):
 
 
 @numba.njit(cache=True, nogil=True)
+def _comes_after(a, b, sizes, joins, colours):
+    """Whether child ``a`` comes after child ``b``, whose number is higher: the larger first, then the better joined."""
+    if sizes[a] != sizes[b]:
+        return sizes[a] < sizes[b]
+    if joins[a] != joins[b]:
+        return joins[a] < joins[b]
+    return colours[a] > colours[b]
+
+
+@numba.njit(cache=True, nogil=True)
+def order_children(parents, member_starts, members, sizes, joins, colours, out):
+    """Write the children of ``parents`` [k] int64, one parent after the other, to ``out`` [n] int64, each in order.
+
+    Merges of ever longer runs; those of equal rank keep the order of their numbers, which rise among ``members``.
+    """
+    spare, begin = np.empty_like(out), 0
+    for k in parents:
+        count = member_starts[k + 1] - member_starts[k]
+        old, new = out[begin : begin + count], spare[begin : begin + count]
+        for i in range(count):
+            old[i] = members[member_starts[k] + i]
+        length, swapped = 1, False
+        while length < count:
+            for low in range(0, count, 2 * length):
+                i, middle = low, min(low + length, count)
+                j, high = middle, min(low + 2 * length, count)
+                for at in range(low, high):
+                    if i < middle and (j >= high or not _comes_after(old[i], old[j], sizes, joins, colours)):
+                        new[at] = old[i]
+                        i += 1
+                    else:
+                        new[at] = old[j]
+                        j += 1
+            old, new, swapped, length = new, old, not swapped, 2 * length
+        if swapped:
+            new[:] = old
+        begin += count
+
+
+@numba.njit(cache=True, nogil=True)
 def hash_rows(first, last, rows, out):
     """Write a hash of each of ``rows`` [N, D] int64 to ``out`` [N] uint64."""
     for x in range(first, last):

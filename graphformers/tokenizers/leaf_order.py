@@ -33,12 +33,17 @@ def assemble(levels: list[Level], similarity: bool, keep_graphs: bool) -> Hierar
 
 def _orders(levels: list[Level]) -> list[np.ndarray]:
     """For each level the clusters in their order, children of one cluster together."""
+    from graphformers.tokenizers.affinity_kernels import order_children
+
     top = levels[-1]
+    # The last key is the first to count; what is equal in both keeps the order of the numbers.
     orders = [np.lexsort((top.colours, -top.sizes))]
     for level in reversed(levels[:-1]):
-        place = _inverse(orders[0])
-        # The last key is the first to count; what is equal in all keeps the order of the numbers.
-        orders.insert(0, np.lexsort((level.colours, -level.joins, -level.sizes, place[level.labels])))
+        order = np.empty(level.count, np.int64)
+        order_children(
+            orders[0], level.member_starts, level.members, level.sizes, level.joins, level.colours, order
+        )  # fmt: skip
+        orders.insert(0, order)
     return orders
 
 

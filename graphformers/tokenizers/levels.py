@@ -10,8 +10,8 @@ from torch import Tensor
 
 from formerkit.parallel import run_ranges
 
-FEW = 1 << 15
-"""Clusters and ends of edges that are worth a thread of their own."""
+FEW = 1 << 17
+"""Clusters and ends of edges that are worth a thread of their own: about a millisecond's work."""
 _MAX, _SUM, _MEAN = 1, 2, 5
 
 
@@ -38,8 +38,10 @@ class Level:
         value: [M] float64, what an edge is worth; larger is better.
         sums: What values are made of: [M] float64 sums, what was rounded off them, numbers of edges; each may be empty.
         sizes: [n] int64. colours: [n] uint64.
-        labels: [n] int32, the cluster of the next level. partners, joins: [n] int64 and float64, the other end and the
-            value of the marked edge, -1 and NaN if there is none.
+        labels: [n] int32, the cluster of the next level. member_starts, members: [k + 1] int64 and [n] int32, the same
+            by clusters of the next level.
+        partners, joins: [n] int64 and float64, the other end and the value of the marked edge, -1 and NaN if there is
+            none.
     """
 
     starts: np.ndarray
@@ -50,6 +52,8 @@ class Level:
     sizes: np.ndarray
     colours: np.ndarray
     labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    member_starts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    members: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     partners: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     joins: np.ndarray = field(default_factory=lambda: np.empty(0))
 
@@ -124,15 +128,31 @@ def mark(level: Level, rules: Rules) -> bool:
     """Refine the colours of a level and mark the best edge of each cluster; False if there is none to mark."""
     from graphformers.tokenizers import affinity_kernels as kernels
 
-    for _ in range(rules.refinements):
-        colours = np.empty_like(level.colours)
-        _run(kernels.refine, level, level.value.view(np.uint64), level.colours, colours)
-        level.colours = colours
+    _refine(level, rules.refinements)
     level.partners, level.joins = np.empty(level.count, np.int64), np.empty(level.count)
     _run(
         kernels.mark, level, level.value, level.sizes, level.colours, rules.threshold, level.partners, level.joins
     )  # fmt: skip
     return bool((level.partners >= 0).any())
+
+
+def _refine(level: Level, rounds: int) -> None:
+    """Refine colours in so many rounds, or fewer if one tells no more clusters apart: none after it would."""
+    from graphformers.tokenizers.affinity_kernels import refine
+
+    kinds = _kinds(level.colours) if rounds else 0
+    for _ in range(rounds):
+        before, colours = kinds, np.empty_like(level.colours)
+        _run(refine, level, level.value.view(np.uint64), level.colours, colours)
+        level.colours, kinds = colours, _kinds(colours)
+        if kinds == before:
+            break
+
+
+def _kinds(colours: np.ndarray) -> int:
+    """How many different ones there are."""
+    ordered = np.sort(colours)
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + min(1, len(colours))
 
 
 def contracted(level: Level, rules: Rules, parallel: ParallelEdges | None) -> Level:
@@ -147,6 +167,7 @@ def contracted(level: Level, rules: Rules, parallel: ParallelEdges | None) -> Le
     starts, members = np.zeros(count + 1, np.int64), np.empty(level.count, np.int32)
     sizes, colours = np.zeros(count, np.int64), np.zeros(count, np.uint64)
     kernels.members_of(level.labels, level.sizes, level.colours, starts, members, sizes, colours)
+    level.member_starts, level.members = starts, members
     if parallel is not None:
         parallel.relabel(level.labels)
         new = _percentiles(parallel, rules, sizes, colours)

@@ -58,7 +58,7 @@ class AffinityClustering(BaseTransform):
         linkage: Linkage = "average",
         similarity: bool = True,
         ties: Literal["number", "join"] = "number",
-        refinements: int = 4,
+        refinements: int = 8,
         threshold: float | None = None,
         percentile: float = 0.5,
         min_edges: int = 4,

@@ -109,7 +109,7 @@ def joined(clusters, marked) -> list[Cluster]:
 
 
 def twin(
-    edges, weights, nodes, linkage, *, similarity=True, keys=None, ties="number", refinements=4, threshold=-math.inf,
+    edges, weights, nodes, linkage, *, similarity=True, keys=None, ties="number", refinements=8, threshold=-math.inf,
     max_levels=40, **arguments,
 ) -> list[list[Cluster]]:  # fmt: skip
     """The clusters of each level."""
@@ -118,8 +118,10 @@ def twin(
     levels = [clusters]
     while True:
         around = level_graph(graph, clusters, linkage, **arguments)
-        for _ in range(refinements):
+        kinds = [len({cluster.colour for cluster in clusters})]
+        while len(kinds) <= refinements and kinds[-1:] != kinds[-2:-1]:
             refine(clusters, around)
+            kinds.append(len({cluster.colour for cluster in clusters}))
         marked = mark(clusters, around, threshold, ties)
         if not marked or len(levels) > max_levels:
             return levels
