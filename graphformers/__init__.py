@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from graphformers.models import GPS, GraphTransformer, LargeGT, MPNNVirtualNode, Todyformer
+from graphformers.models import GPS, GSM, GraphTransformer, GSMPlusPlus, LargeGT, MPNNVirtualNode, Todyformer
 
 _TRANSFORMS = ("AffinityClustering", "HeatKernelSE", "LaplacianPE", "RandomWalkSE", "WeisfeilerLehmanPE")
 
 __all__ = [
     "GPS",
+    "GSM",
     "AffinityClustering",
+    "GSMPlusPlus",
     "GraphTransformer",
     "HeatKernelSE",
     "LaplacianPE",

@@ -12,6 +12,11 @@ from graphformers.layers.hierarchical_encoding import (
     HierarchicalTokenEncoding,
     TreeDistanceBias,
 )
+from graphformers.layers.hierarchical_positions import HierarchicalPositions
+from graphformers.layers.mixture_of_tokens import MixtureOfTokens
+from graphformers.layers.sequence_encoder import GlobalEncoder, SequenceBlock
+from graphformers.layers.token_branch import TokenBranch
+from graphformers.layers.token_encoder import TokenEncoder
 from graphformers.layers.token_set import LocalModule
 from graphformers.layers.virtual_graph import VirtualGraph, VirtualNodeEmbedding, add_virtual_nodes
 from graphformers.layers.virtual_nodes import DeepSetsVirtualNode, EmbeddingVirtualNode
@@ -25,10 +30,16 @@ __all__ = [
     "EmbeddingVirtualNode",
     "GPSLayer",
     "GatedGCN",
+    "GlobalEncoder",
     "GraphTransformerLayer",
     "HierarchicalBias",
+    "HierarchicalPositions",
     "HierarchicalTokenEncoding",
     "LocalModule",
+    "MixtureOfTokens",
+    "SequenceBlock",
+    "TokenBranch",
+    "TokenEncoder",
     "TreeDistanceBias",
     "VirtualGraph",
     "VirtualNodeEmbedding",

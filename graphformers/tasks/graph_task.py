@@ -136,7 +136,7 @@ class Objective(nn.Module):
     """A model and a loss.
 
     Args:
-        model: Called with the fields of a batch.
+        model: Called with the fields of a batch. If it then has an ``auxiliary_loss`` it is added.
         loss: Which.
     """
 
@@ -150,4 +150,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: GraphBatch) -> dict[str, Tensor]:
         assert batch.y is not None
-        return {"loss": loss_of(self.loss, self.predict(batch), batch.y)}
+        loss = loss_of(self.loss, self.predict(batch), batch.y)
+        # What a model wants to be small beside its errors, such as tokenisers that are not all taken.
+        more: Tensor | None = getattr(self.model, "auxiliary_loss", None)
+        return {"loss": loss} if more is None else {"loss": loss + more, "auxiliary": more.detach()}

@@ -240,3 +240,18 @@ def test_a_model_is_told_of_types_or_of_features() -> None:
     featured = replace(task, graphs=replace(task.graphs, edge_attr=torch.zeros(6, 2)))
     assert featured.model_arguments["edge_channels"] == 2
     assert of_nodes().model_arguments["readout"] == "node"
+
+
+def test_what_a_model_wants_small_is_added_to_the_loss() -> None:
+    class Wanting(Echo):
+        auxiliary_loss: Tensor | None = None
+
+    task, model = of_graphs(), Wanting("graph")
+    batch = next(iter(task.training_batches(1, 3, 1, seed=0, start_step=0, rank=0, world_size=1)))
+    objective = task.objective(model)
+    plain = objective(batch)
+    assert set(plain) == {"loss"}
+    model.auxiliary_loss = torch.tensor(0.25)
+    losses = objective(batch)
+    torch.testing.assert_close(losses["loss"], plain["loss"] + 0.25)
+    assert losses["auxiliary"] == 0.25

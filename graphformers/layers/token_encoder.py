@@ -1,0 +1,73 @@
+"""From nodes to tokens and back: what a set of nodes becomes, and what sequences say of each node."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from graphformers.ops import adjacency, neighbour_sum
+from graphformers.tokenizers.token_sequences import Ragged, TokenSequences
+
+TokenPooling = Literal["mean", "sum"]
+KIND_STD = 0.02
+
+
+class TokenEncoder(nn.Module):
+    """A token is its nodes' encodings taken together, with a learnt vector for its kind.
+
+    The paper encodes the subgraph of each token on its own; here nodes are encoded in the whole graph, as NAGphormer
+    does, and a token pools those of its members. That costs a pass over the edges, not over those of all subgraphs.
+
+    Args:
+        channels: C.
+        kinds: Of tokens; hops, levels or steps. One needs no vector.
+        pooling: Of a token's members. ``mean`` cannot tell how many there are, ``sum`` can.
+
+    Raises:
+        ValueError: On another pooling.
+    """
+
+    def __init__(self, channels: int, kinds: int = 1, *, pooling: TokenPooling = "mean") -> None:
+        super().__init__()
+        if pooling not in get_args(TokenPooling):
+            raise ValueError(f"token_pooling: expected 'mean' or 'sum', got {pooling!r}")
+        self.pooling = pooling
+        self.kinds = nn.Embedding(kinds, channels) if kinds > 1 else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.kinds is not None:
+            nn.init.normal_(self.kinds.weight, std=KIND_STD)
+
+    def forward(self, h: Tensor, tokens: TokenSequences, e: Tensor | None = None) -> Tensor:
+        """[T, C] of nodes h [N, C] and, if the tokens stand for edges, of edges e [E, C]; added where there are any.
+
+        Raises:
+            ValueError: If the tokens are of another number of nodes.
+        """
+        if tokens.num_nodes != len(h):
+            raise ValueError(f"tokens: expected those of {len(h)} nodes, got {tokens.num_nodes}")
+        sets = pooled(h, tokens.nodes, self.pooling)
+        if e is not None and tokens.edges is not None:
+            sets = sets + pooled(e, tokens.edges, self.pooling)
+        x = sets.index_select(0, tokens.content)
+        return x if self.kinds is None else x + self.kinds(tokens.kind.clamp(max=self.kinds.num_embeddings - 1))
+
+
+def pooled(x: Tensor, sets: Ragged, pooling: TokenPooling) -> Tensor:
+    """[U, C]: rows of x [N, C], those of each set taken together; zeros for an empty set."""
+    if len(sets.values) == len(sets) and bool((sets.sizes == 1).all()):
+        return x.index_select(0, sets.values)
+    total = neighbour_sum(x, adjacency(torch.stack([sets.values, sets.rows]), (len(x), len(sets))))
+    return total if pooling == "sum" else total / sets.sizes.clamp(min=1).to(x.dtype)[:, None]
+
+
+def of_each_node(y: Tensor, tokens: TokenSequences) -> Tensor:
+    """[N, C]: the mean of the outputs y [T, C] that tell of a node."""
+    told = y.index_select(0, tokens.rows)
+    if tokens.num_nodes == len(tokens.rows) == tokens.num_tokens:
+        return torch.empty_like(told).index_copy(0, tokens.of_node, told)
+    counts = torch.bincount(tokens.of_node, minlength=tokens.num_nodes).clamp(min=1).to(y.dtype)
+    return y.new_zeros(tokens.num_nodes, y.shape[1]).index_add(0, tokens.of_node, told) / counts[:, None]
