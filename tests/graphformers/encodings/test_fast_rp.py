@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from formerdata.graphs.csr import CSRGraph, csr_graph
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from graphformers.encodings import fast_random_projection, fast_rp
@@ -36,12 +36,17 @@ def literal(graph: CSRGraph, start: np.ndarray, hops: int, beta: float) -> np.nd
         walked = matrix @ walked / degrees[:, None]
         for i, row in enumerate(walked):
             length = np.sqrt((row**2).sum())
+            # Where all but cancels, rounding points somewhere, and somewhere else in float32.
+            assume(length == 0 or length > 1e-5)
             total[i] += np.sqrt(len(row)) * row / length / hops if length > 0 else 0
     return total
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(1, 12), st.integers(0, 40), st.integers(1, 5), st.integers(1, 4), st.integers(0, 9))
+@given(
+    nodes=st.integers(1, 12), edges=st.integers(0, 40), k=st.integers(1, 5), hops=st.integers(1, 4),
+    seed=st.integers(0, 9),
+)  # fmt: skip
 def test_places_are_the_formula_s(nodes: int, edges: int, k: int, hops: int, seed: int) -> None:
     g = np.random.default_rng(seed)
     graph = graph_of([tuple(pair) for pair in g.integers(0, nodes, (edges, 2)).tolist()], nodes)
