@@ -116,7 +116,7 @@ def published() -> dict[str, tuple[Callable[[int], Found], Rival]]:
     mines = sources.Heterophilous(str(DATA / "heterophilous" / "minesweeper.npz"), measure="roc_auc")
     return {
         "amazon-photo": (npz("amazon_photo"), Rival(training(15, 128))),
-        "coauthor-cs": (npz("coauthor_cs"), Rival(training(10, 128))),
+        "coauthor-cs": (npz("coauthor_cs"), Rival(training(10, 128), norm="symmetric")),
         "Johns Hopkins": (lambda seed: sources.Facebook100(hopkins, seed).task(), Rival(training(20, 128))),
         "minesweeper": (lambda _: mines.task(), Rival(training(80, 128, 3e-3), 0.1, 0.1, hops=3)),
         "amazon-photo, few labels": (npz("amazon_photo", "per_class"), Rival(training(60, 160, 3e-3))),
