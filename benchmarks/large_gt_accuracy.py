@@ -146,7 +146,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ["communities", *published()]
     parser.add_argument("--sets", nargs="+", default=names, choices=names)
-    models = [one.name for one in (*communities(), *Rival(training(3, 1)).contenders())]
+    anywhere = next(iter(published().values()))[1]
+    models = [one.name for one in (*communities(), *anywhere.contenders())]
     parser.add_argument("--models", nargs="+", default=models, choices=models, help="of ours")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("runs/large_gt_accuracy"))

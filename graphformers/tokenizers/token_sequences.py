@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from formerkit.mixers.packing import check_cu_seqlens, lengths_of, starts_of
+from graphformers.ops.adjacency import in_runs
 
 Owner = Literal["graph", "node"]
 
@@ -53,8 +54,8 @@ class Ragged:
     @staticmethod
     def of_rows(rows: Tensor, values: Tensor, count: int) -> Ragged:
         """``count`` lists of ``values`` [M], in the lists ``rows`` [M]; those of one list keep their order."""
-        order = torch.argsort(rows, stable=True)
-        return Ragged(values[order], starts_of(torch.bincount(rows, minlength=count)))
+        order, starts = in_runs(rows, count)
+        return Ragged(values[order], starts)
 
 
 @dataclass(frozen=True)

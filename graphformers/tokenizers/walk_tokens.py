@@ -8,6 +8,7 @@ from torch import Tensor
 
 from formerkit.mixers.packing import starts_of
 from formerkit.seeds import generator
+from graphformers.ops.batches import graph_counts
 from graphformers.ops.links import graphs_with_edges, simple_links
 from graphformers.tokenizers.token_sequences import Ragged, TokenSequences
 
@@ -59,7 +60,7 @@ def walk_tokens(
 
 def _places(batch: Tensor, num_graphs: int) -> Tensor:
     """[N] int64: the place of each node in its graph."""
-    return torch.arange(len(batch)) - starts_of(torch.bincount(batch, minlength=num_graphs))[batch]
+    return torch.arange(len(batch)) - starts_of(graph_counts(batch, num_graphs))[batch]
 
 
 def _walks(links: Tensor, places: Tensor, walks: int, length: int, seed: int) -> np.ndarray:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Adjacency = NDArray[np.bool_]
+from formerdata.graphs.adjacency import Adjacency, mirrored
+
 Family = Callable[[int, np.random.Generator], Adjacency]
 
 
 def erdos_renyi(n: int, rng: np.random.Generator) -> Adjacency:
     """Every pair with one probability, itself uniform between 0 and 1."""
-    upper = np.triu(rng.random((n, n)) < rng.random(), 1)
-    return upper | upper.T
+    return mirrored(rng.random((n, n)) < rng.random())
 
 
 def barabasi_albert(n: int, rng: np.random.Generator) -> Adjacency:

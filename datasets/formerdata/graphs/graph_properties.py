@@ -6,7 +6,6 @@ in Dwivedi et al. (2023), Benchmarking Graph Neural Networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from formerdata.graphs.graph_families import MIXTURE, Adjacency, Family
+from formerdata.graphs.adjacency import Adjacency, by_size, mirrored
+from formerdata.graphs.graph_families import MIXTURE, Family
 from formerdata.graphs.graph_labels import graph_labels, node_labels, shortest_paths
 from formerdata.graphs.packed import GraphBatch, PackedGraphs, Splits, pack
 from formerdata.graphs.splits import consecutive
@@ -126,8 +126,7 @@ def randomised(adjacency: Adjacency, rng: np.random.Generator) -> Adjacency:
     else:
         keep, make = 0.9 + 0.1 * (edges - missing) / edges, 0.1
     chance = np.where(adjacency, 1 - 2 * (1 - keep) ** 2, 2 * make**2)
-    upper = np.triu(rng.random((n, n)) < chance, 1)
-    return upper | upper.T
+    return mirrored(rng.random((n, n)) < chance)
 
 
 def _graph(adjacency: Adjacency, x: NDArray[np.float32]) -> GraphBatch:
@@ -139,7 +138,7 @@ def _labels(drawn: list[tuple[Adjacency, NDArray[np.float32]]], bipartite_connec
     """Targets of all nodes [N, 3] and of all graphs [G, 3], found for all graphs of one size together."""
     of_nodes: list[Tensor] = [torch.empty(0)] * len(drawn)
     of_graphs: list[Tensor] = [torch.empty(0)] * len(drawn)
-    for chosen in _by_size(drawn):
+    for chosen in by_size([adjacency for adjacency, _ in drawn]):
         adjacency = torch.from_numpy(np.stack([drawn[number][0] for number in chosen]))
         x = torch.from_numpy(np.stack([drawn[number][1] for number in chosen]))
         steps = shortest_paths(adjacency)
@@ -148,8 +147,3 @@ def _labels(drawn: list[tuple[Adjacency, NDArray[np.float32]]], bipartite_connec
         for number, node_row, graph_row in zip(chosen, nodes, graphs, strict=True):
             of_nodes[number], of_graphs[number] = node_row, graph_row
     return torch.cat(of_nodes), torch.stack(of_graphs)
-
-
-def _by_size(drawn: list[tuple[Adjacency, NDArray[np.float32]]]) -> Iterator[list[int]]:
-    sizes = np.array([len(x) for _, x in drawn])
-    return (np.flatnonzero(sizes == size).tolist() for size in np.unique(sizes))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from formerdata.graphs.graph_families import Adjacency
+from formerdata.graphs.adjacency import Adjacency, by_size
 from formerdata.graphs.questions import MOST_FLOW, Drawn, Question
 from formerdata.graphs.random_graphs import FAMILIES, FamilyName
 
@@ -98,10 +98,9 @@ def _fits(answer: Tensor | None, wanted: int | None) -> bool:
 def with_answers(recipe: Recipe, graphs: list[AskedGraph]) -> list[AskedGraph]:
     """The same graphs with their answers, which are found for those of one size together."""
     answers: dict[int, Tensor] = {}
-    sizes = np.array([len(graph.adjacency) for graph in graphs])
-    for size in np.unique(sizes):
-        alike = np.flatnonzero(sizes == size)
-        for places in np.array_split(alike, -(-len(alike) * int(size) ** 2 // ENTRIES_AT_ONCE)):
+    for alike in by_size([graph.adjacency for graph in graphs]):
+        entries = len(alike) * graphs[alike[0]].adjacency.size
+        for places in np.array_split(alike, -(-entries // ENTRIES_AT_ONCE)):
             chosen = [graphs[place] for place in places]
             names = ("adjacency", "marked", "colours", "capacity")
             stacked = {name: torch.from_numpy(np.stack([getattr(one, name) for one in chosen])) for name in names}

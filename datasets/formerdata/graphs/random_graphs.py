@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from formerdata.graphs.graph_families import Adjacency, Family, barabasi_albert, erdos_renyi, line, star
+from formerdata.graphs.adjacency import Adjacency, mirrored
+from formerdata.graphs.graph_families import Family, barabasi_albert, erdos_renyi, line, star
 
 FamilyName = Literal["er", "ba", "sbm", "sfn", "complete", "star", "path"]
 FAMILY_NAMES: tuple[FamilyName, ...] = get_args(FamilyName)
@@ -35,8 +36,7 @@ def stochastic_block_model(n: int, rng: np.random.Generator) -> Adjacency:
     community = np.repeat(np.arange(communities), [*sizes, n - sum(sizes)])
     chance = rng.random((communities, communities))
     chance = np.maximum(chance, chance.T) if rng.random() < 0.5 else np.minimum(chance, chance.T)
-    upper = np.triu(rng.random((n, n)) < chance[np.ix_(community, community)], 1)
-    return upper | upper.T
+    return mirrored(rng.random((n, n)) < chance[np.ix_(community, community)])
 
 
 def scale_free(n: int, rng: np.random.Generator) -> Adjacency:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from formerdata.graphs.graph_families import Adjacency
+from formerdata.graphs.adjacency import Adjacency, mirrored
 from formerdata.graphs.packed import GraphBatch, PackedGraphs, Splits, pack
 from formerdata.graphs.question_labels import triangles
 from formerdata.graphs.random_graphs import random_regular, without_edges
@@ -73,8 +73,7 @@ def _graph(kind: Kind, rng: np.random.Generator) -> GraphBatch:
 
 
 def _sparse(rng: np.random.Generator) -> Adjacency:
-    upper = np.triu(rng.random((NODES, NODES)) < DENSITY, 1)
-    return upper | upper.T
+    return mirrored(rng.random((NODES, NODES)) < DENSITY)
 
 
 def _thinned(rng: np.random.Generator) -> Adjacency:
