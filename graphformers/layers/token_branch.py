@@ -8,6 +8,7 @@ from graphformers.layers.hierarchical_positions import HierarchicalPositions
 from graphformers.layers.parts import reset
 from graphformers.layers.sequence_encoder import GlobalEncoder
 from graphformers.layers.token_encoder import TokenEncoder, of_each_node
+from graphformers.ops import Adjacency
 from graphformers.tokenizers.hierarchy import Hierarchy
 from graphformers.tokenizers.token_sequences import TokenSequences
 
@@ -29,22 +30,22 @@ class TokenBranch(nn.Module):
         reset(self.encoder, self.positions, self.sequence)
 
     def forward(
-        self, h: Tensor, e: Tensor | None, tokens: TokenSequences, edge_index: Tensor, hierarchy: Hierarchy | None
+        self, h: Tensor, e: Tensor | None, tokens: TokenSequences, graph: Adjacency, hierarchy: Hierarchy | None
     ) -> Tensor:
         """What the sequences say of each node [N, C].
 
         Args:
             h: [N, C] nodes. e: [E, C] edges, or None.
             tokens: On the device of h.
-            edge_index: [2, E]. hierarchy: Of all nodes; both for positions alone.
+            graph: Edges of the nodes. hierarchy: Of all nodes; for positions alone.
 
         Raises:
             ValueError: If the tokens are of another number of nodes, or positions are wanted without a hierarchy.
         """
-        rows, bias = self.encoder(h, tokens, e), None
+        rows, bias = self.encoder(h, tokens, graph, e), None
         if self.positions is not None:
             if hierarchy is None:
                 raise ValueError("hierarchy: expected one, for positions in it")
-            added, bias = self.positions(edge_index, hierarchy, tokens)
+            added, bias = self.positions(graph.edge_index, hierarchy, tokens)
             rows = rows + added
         return of_each_node(self.sequence(rows, tokens.cu_seqlens, bias), tokens)

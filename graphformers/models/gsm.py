@@ -15,15 +15,17 @@ Some models that are alike::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from torch import Tensor, nn
 
 from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.encoders import GraphEncoder
 from graphformers.layers.hierarchical_positions import HierarchicalPositions, Positions
-from graphformers.layers.local import Conv, local_layer
+from graphformers.layers.local import Conv
+from graphformers.layers.local_encoder import LocalEncoder, Scope
 from graphformers.layers.mixture_of_tokens import Gate, MixtureOfTokens
-from graphformers.layers.parts import Norm, freeze_edges, reset
+from graphformers.layers.parts import Norm, reset
 from graphformers.layers.readout import Level, Pooling, Readout
 from graphformers.layers.sequence_encoder import Global, GlobalEncoder, unit_of
 from graphformers.layers.token_branch import TokenBranch
@@ -47,7 +49,9 @@ class GSM(nn.Module):
             ``leaf_order``, ``path``, ``level`` (:mod:`graphformers.tokenizers`). Several: each node takes the two that
             suit it best (Mixture of Tokenisation), each with a sequence model of its own.
         local: Message passing that encodes nodes before they become tokens (``gcn`` leaves edge features aside); None
-            for none. local_layers: How many. local_norm: In them.
+            for none. local_layers: How many. local_norm: In them. local_scope: Whether nodes hear of each other in the
+            whole ``graph``, which costs a pass over its edges, or, as in the paper, in the subgraph of each ``token``
+            alone: a token that stands for one node then knows nothing of its edges.
         global_: The sequence model, or several in turn (:class:`~graphformers.layers.sequence_encoder.GlobalEncoder`).
         num_layers: How often it is there. heads, bidirectional, rotary, expansion: Of it.
         token_pooling: Of the nodes that a token stands for.
@@ -78,6 +82,7 @@ class GSM(nn.Module):
         local: Conv | None = "gated_gcn",
         local_layers: int = 1,
         local_norm: Norm = "batch",
+        local_scope: Scope = "graph",
         global_: Global | Sequence[Global] = "hybrid",
         bidirectional: bool = True,
         rotary: bool = False,
@@ -114,8 +119,8 @@ class GSM(nn.Module):
         names = (tokenizer,) if isinstance(tokenizer, str) else tuple(tokenizer)
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tokenizer: expected one or several different ones, got {list(names)}")
-        if local_layers < 1:
-            raise ValueError(f"local_layers: expected at least 1, or local=None, got {local_layers}")
+        if local_scope not in get_args(Scope):
+            raise ValueError(f"local_scope: expected 'graph' or 'token', got {local_scope!r}")
         if balance < 0:
             raise ValueError(f"balance: expected at least 0, got {balance}")
         self.tokenizers = tuple(Tokenizer(n, node_order, num_hops, walks, walk_length, walk_seed) for n in names)
@@ -129,21 +134,23 @@ class GSM(nn.Module):
             pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours, in_dropout=in_dropout,
         )  # fmt: skip
         edges = self.encoder.edge_encoder is not None
-        self.locals = nn.ModuleList()
-        if local is not None:
-            self.locals.extend(
-                local_layer(local, channels, edges=edges, norm=local_norm, dropout=dropout) for _ in range(local_layers)
-            )
-        self.last_edges = read_as_tokens and edges
-        if len(self.locals) and not self.last_edges:
-            freeze_edges(self.locals[-1])
+
+        def local_encoder(scope: Scope) -> LocalEncoder | None:
+            if local is None or scope != local_scope:
+                return None
+            return LocalEncoder(
+                channels, local, local_layers, edges=edges, keep_edges=scope == "graph" and read_as_tokens,
+                norm=local_norm, dropout=dropout,
+            )  # fmt: skip
+
+        self.local = local_encoder("graph")
         placed = [name in ("node", "leaf_order") for name in names]
         if positions is not None and not any(placed):
             raise ValueError(f"positions: expected None, or 'node' or 'leaf_order' tokens, got {', '.join(names)}")
         biased, sizes = "transformer" in unit_of(global_), {"levels": position_levels, "d_max": position_hops}
         self.branches = nn.ModuleList(
             TokenBranch(
-                TokenEncoder(channels, one.kinds, pooling=token_pooling),
+                TokenEncoder(channels, one.kinds, pooling=token_pooling, local=local_encoder("token")),
                 HierarchicalPositions(channels, heads, positions, biased=biased, **sizes)
                 if positions is not None and here
                 else None,
@@ -163,7 +170,7 @@ class GSM(nn.Module):
         self.readout = Readout(width, head_channels, out_channels, level=readout, pooling=pooling)
 
     def reset_parameters(self) -> None:
-        reset(self.encoder, *self.locals, *self.branches, self.mixture, self.readout)
+        reset(self.encoder, self.local, *self.branches, self.mixture, self.readout)
 
     def forward(
         self,
@@ -211,11 +218,10 @@ class GSM(nn.Module):
         self.auxiliary_loss = None
         h, e = self.encoder.nodes(x, pe, eigenvalues, batch, wl), self.encoder.edges(edge_attr)
         graph = adjacency(edge_index, len(h))
-        for number, layer in enumerate(self.locals, 1):
-            h, e = layer(h, graph, e, update_edges=self.last_edges or number < len(self.locals))
+        if self.local is not None:
+            h, e = self.local(h, graph, e)
         encodings = [
-            branch(h, e, one.to(x.device), edge_index, hierarchy)
-            for branch, one in zip(self.branches, tokens, strict=True)
+            branch(h, e, one.to(x.device), graph, hierarchy) for branch, one in zip(self.branches, tokens, strict=True)
         ]
         y = encodings[0] if self.mixture is None else self.mixture(h, encodings)
         if self.mixture is not None and self.balance and self.training:

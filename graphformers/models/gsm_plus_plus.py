@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.hierarchical_positions import Positions
 from graphformers.layers.local import Conv
+from graphformers.layers.local_encoder import Scope
 from graphformers.layers.readout import Level, Pooling
 from graphformers.layers.sequence_encoder import Global
 from graphformers.layers.token_encoder import TokenPooling
@@ -41,6 +42,7 @@ class GSMPlusPlus(GSM):
         tokenizer: TokenizerName | Sequence[TokenizerName] = ("leaf_order", "level"),
         local: Conv | None = "gated_gcn",
         local_layers: int = 2,
+        local_scope: Scope = "graph",
         global_: Global | Sequence[Global] = "hybrid",
         token_pooling: TokenPooling = "mean",
         num_hops: int = 2,
@@ -65,9 +67,10 @@ class GSMPlusPlus(GSM):
     ) -> None:
         super().__init__(
             channels, out_channels, num_layers, heads,
-            tokenizer=tokenizer, local=local, local_layers=local_layers, global_=global_, token_pooling=token_pooling,
-            num_hops=num_hops, linkage=linkage, positions=positions, balance=balance, in_channels=in_channels,
-            node_types=node_types, edge_channels=edge_channels, edge_types=edge_types, pe_channels=pe_channels,
-            pe_width=pe_width, pe_encoder=pe_encoder, pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
-            head_channels=head_channels, readout=readout, pooling=pooling, dropout=dropout, in_dropout=in_dropout,
+            tokenizer=tokenizer, local=local, local_layers=local_layers, local_scope=local_scope, global_=global_,
+            token_pooling=token_pooling, num_hops=num_hops, linkage=linkage, positions=positions, balance=balance,
+            in_channels=in_channels, node_types=node_types, edge_channels=edge_channels, edge_types=edge_types,
+            pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder, pe_signs=pe_signs, pe_norm=pe_norm,
+            wl_colours=wl_colours, head_channels=head_channels, readout=readout, pooling=pooling, dropout=dropout,
+            in_dropout=in_dropout,
         )  # fmt: skip

@@ -44,7 +44,7 @@ def graph_questions(
     ====================== ====== ========== ======================================================================
     question               of     ``y``      answer
     ====================== ====== ========== ======================================================================
-    ``node_degree``        nodes  class      neighbours of each node (GraphQA asks of one)
+    ``node_degree``        nodes  class      neighbours of each node
     ``cycle_check``        graphs yes or no  is there a cycle?
     ``triangles``          graphs number     triangles
     ``connectivity``       graphs yes or no  is there a path between two marked nodes? Each graph stands there twice
@@ -60,12 +60,14 @@ def graph_questions(
     ``maximum_flow``       graphs number     between two marked nodes; edges carry 1 to 10, one way or the other
     ``distinct_colours``   graphs class      colours that occur
     ``colour_counts``      graphs numbers    nodes of each colour, 0 included
+    ``marked_degree``      graphs class      neighbours of the one marked node
     ====================== ====== ========== ======================================================================
 
     The first six are GSM++'s, in forms that are inferred: the paper's text has been seen in excerpts only. Degrees are
-    asked of all nodes. Connectivity is of two nodes. Colour counting is asked of each node: the paper proves that a
-    recurrent model can count the nodes of each colour if it is as wide as there are colours, and that softmax
-    attention alone cannot, which sees their shares. All numbers below are inferred too.
+    asked of all nodes, or, as in GraphQA, of one (``marked_degree``). Connectivity is of two nodes. Colour counting is
+    asked of each node: the paper proves that a recurrent model can count the nodes of each colour if it is as wide as
+    there are colours, and that softmax attention alone cannot, which sees their shares. All numbers below are inferred
+    too.
 
     In ``reachability``, which is GraphQA's, the numbers of nodes and edges tell nine answers of ten: graphs that fall
     apart have few edges. In ``connectivity`` they tell nothing: a graph and a copy of it lie side by side, and marked

@@ -15,7 +15,7 @@ from formerdata.graphs.random_graphs import FAMILY_NAMES, FamilyName
 QuestionName = Literal[
     "node_degree", "cycle_check", "triangles", "connectivity", "colour_counting", "shortest_path",
     "reachability", "connected_graph", "edge_existence", "connected_nodes", "disconnected_nodes", "node_count",
-    "edge_count", "maximum_flow", "distinct_colours", "colour_counts",
+    "edge_count", "maximum_flow", "distinct_colours", "colour_counts", "marked_degree",
 ]  # fmt: skip
 QUESTION_NAMES: tuple[QuestionName, ...] = get_args(QuestionName)
 MOST_FLOW = 10
@@ -125,5 +125,9 @@ QUESTIONS: dict[QuestionName, Question] = {
     ),
     "colour_counts": Question(
         lambda drawn: labels.colour_counts(drawn.colours, drawn.kinds), kind="number", shown="colours"
+    ),
+    "marked_degree": Question(
+        lambda drawn: labels.neighbours_of(drawn.adjacency, drawn.marked[:, 0]).sum(1),
+        kind="class", classes=lambda nodes, kinds: nodes, marks=1,
     ),
 }  # fmt: skip

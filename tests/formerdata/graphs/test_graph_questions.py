@@ -60,6 +60,7 @@ def expected(question: str, one: GraphBatch) -> list[float]:
         "edge_count": lambda: graph.number_of_edges(),
         "maximum_flow": lambda: networkx.maximum_flow_value(graph, *marked, capacity="weight"),
         "distinct_colours": lambda: len(colours),
+        "marked_degree": lambda: graph.degree(marked[0]),
     }
     if question == "colour_counts":
         return [colours[kind] for kind in range(5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, get_args
 
 import pytest
@@ -44,15 +45,16 @@ def inputs(seed: int, sizes: list[int]) -> tuple[dict[str, Tensor], Any, torch.G
     tokenizer=st.sampled_from(list(TOKENIZERS)),
     global_=st.sampled_from(["transformer", "hybrid", "retnet"]),
     positions=st.sampled_from([None, "hops", "tree"]),
+    scope=st.sampled_from(["graph", "token"]),
     seed=st.integers(0, 2**31),
     sizes=st.lists(st.integers(0, 8), min_size=1, max_size=4),
 )
 @torch.no_grad()
 def test_company_does_not_matter(
-    tokenizer: str, global_: Any, positions: Any, seed: int, sizes: list[int]
+    tokenizer: str, global_: Any, positions: Any, scope: Any, seed: int, sizes: list[int]
 ) -> None:  # fmt: skip
     positions = positions if tokenizer in ("node", "leaf_order", "mixture") else None
-    model = with_statistics(gsm(tokenizer, global_=global_, positions=positions), 1)
+    model = with_statistics(gsm(tokenizer, global_=global_, positions=positions, local_scope=scope), 1)
     together, graphs, _ = inputs(seed, sizes)
     y = model(**together, num_graphs=graphs.num_graphs)
     alone = [model(**part) for part in one_by_one(together, graphs)]
@@ -74,13 +76,14 @@ def test_company_does_not_matter_in_single_precision(tokenizer: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     tokenizer=st.sampled_from([name for name in TOKENIZERS if name != "walk"]),
+    scope=st.sampled_from(["graph", "token"]),
     seed=st.integers(0, 2**31),
     sizes=st.lists(st.integers(0, 8), min_size=1, max_size=3),
 )
 @torch.no_grad()
-def test_numbers_of_nodes_do_not_matter(tokenizer: str, seed: int, sizes: list[int]) -> None:
+def test_numbers_of_nodes_do_not_matter(tokenizer: str, scope: Any, seed: int, sizes: list[int]) -> None:
     recurrent = tokenizer in ("k_hop", "leaf_order", "path", "level")
-    model = with_statistics(gsm(tokenizer, global_="hybrid" if recurrent else "transformer"), 1)
+    model = with_statistics(gsm(tokenizer, global_="hybrid" if recurrent else "transformer", local_scope=scope), 1)
     given_inputs, graphs, g = inputs(seed, sizes)
     mixed, order = shuffled(given_inputs, graphs, g)
     torch.testing.assert_close(model(**mixed), model(**given_inputs)[order], rtol=1e-7, atol=1e-7)
@@ -97,10 +100,12 @@ def test_all_that_learns_has_a_gradient(tokenizer: str, global_: Global) -> None
     assert waiting == []
 
 
-@pytest.mark.parametrize("local", [None, "gcn", "gine", "gated_gcn"])
+@pytest.mark.parametrize(
+    ("local", "scope"), [(None, "graph"), *itertools.product(["gcn", "gine", "gated_gcn"], ["graph", "token"])]
+)
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
-def test_any_tokeniser_with_any_local_encoder(tokenizer: str, local: Any) -> None:
-    model = gsm(tokenizer, local=local, local_layers=2)
+def test_any_tokeniser_with_any_local_encoder(tokenizer: str, local: Any, scope: Any) -> None:
+    model = gsm(tokenizer, local=local, local_layers=2, local_scope=scope)
     together, _, _ = inputs(2, [5, 4])
     single = {name: v.float() if v.is_floating_point() else v for name, v in together.items()}
     y = model(**single)
@@ -114,7 +119,7 @@ def test_any_tokeniser_with_any_local_encoder(tokenizer: str, local: Any) -> Non
 def test_k_hop_tokens_as_the_formula_reads() -> None:
     model = with_statistics(gsm("k_hop", local="gcn", token_pooling="sum", num_hops=2), 1)
     together, _, _ = inputs(5, [7])
-    h, _ = model.locals[0](model.encoder.nodes(together["x"]), adjacency(together["edge_index"], 7))
+    h, _ = model.local.layers[0](model.encoder.nodes(together["x"]), adjacency(together["edge_index"], 7))
     linked = torch.zeros(7, 7, dtype=torch.bool)
     linked[together["edge_index"][0], together["edge_index"][1]] = True
     linked = linked | linked.T
@@ -129,6 +134,29 @@ def test_k_hop_tokens_as_the_formula_reads() -> None:
         outputs.append(model.branches[0].sequence(rows, torch.tensor([0, len(rows)], dtype=torch.int32))[-1])
     wanted = model.readout(torch.stack(outputs), torch.zeros(7, dtype=torch.int64), 1)
     torch.testing.assert_close(model(**together), wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("tokenizer", ["node", "k_hop", "path", "edge"])
+@torch.no_grad()
+def test_the_subgraph_of_each_token_is_encoded_alone(tokenizer: str) -> None:
+    model = with_statistics(gsm(tokenizer, local_layers=2, local_scope="token", token_pooling="sum"), 1)
+    together, _, _ = inputs(5, [7])
+    x, ends = together["x"], together["edge_index"]
+    h, e = model.encoder.nodes(x), model.encoder.edges(together["edge_attr"])
+    assert e is not None
+    tokens = model.tokenise(x, ends)[0]
+    encoder, rows = model.branches[0].encoder, []
+    assert encoder.local is not None
+    for number, kind in zip(tokens.content.tolist(), tokens.kind, strict=True):
+        members = tokens.nodes.values[tokens.nodes.starts[number] : tokens.nodes.starts[number + 1]]
+        inside = torch.isin(ends, members).all(0)
+        place = torch.full((7,), -1)
+        place[members] = torch.arange(len(members))
+        heard, _ = encoder.local(h[members], adjacency(place[ends[:, inside]], len(members)), e[inside])
+        rows.append(heard.sum(0) + (0 if encoder.kinds is None else encoder.kinds.weight[kind]))
+        if tokens.edges is not None:
+            rows[-1] = rows[-1] + e[tokens.edges.values[tokens.edges.rows == number]].sum(0)
+    torch.testing.assert_close(encoder(h, tokens, adjacency(ends, 7), e), torch.stack(rows), rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()
@@ -227,7 +255,7 @@ def test_gsm_plus_plus_is_what_the_paper_chose() -> None:
         "Mamba",
         "Attention",
     ]
-    assert type(model.locals[0]).__name__ == "GatedGCN"
+    assert type(model.local.layers[0]).__name__ == "GatedGCN"
     assert [branch.positions is not None for branch in model.branches] == [True, False]
     y = model(torch.randint(0, 3, (6,)), torch.randint(0, 6, (2, 9)))
     assert y.shape == (1, 2)
@@ -266,6 +294,7 @@ GOOD: dict[str, Any] = {"channels": 8, "out_channels": 2, "heads": 2, "node_type
         ({"num_hops": 0}, "num_hops: expected at least 1, got 0"),
         ({"local": "gat"}, "conv: expected 'gated_gcn', 'gine' or 'gcn', got 'gat'"),
         ({"local_layers": 0}, "local_layers: expected at least 1, or local=None, got 0"),
+        ({"local_scope": "set"}, "local_scope: expected 'graph' or 'token', got 'set'"),
         ({"global_": "lstm"}, "global_: expected one of transformer"),
         ({"token_pooling": "max"}, "token_pooling: expected 'mean' or 'sum', got 'max'"),
         ({"balance": -1.0}, "balance: expected at least 0, got -1.0"),

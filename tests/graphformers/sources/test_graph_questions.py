@@ -17,7 +17,7 @@ from graphformers.tasks import GraphTask
 
 CPU = torch.device("cpu")
 FEW = {"train": 6, "valid": 4, "test": 4}
-OUTPUTS = {"node_degree": 19, "colour_counting": 20, "distinct_colours": 6, "colour_counts": 5}
+OUTPUTS = {"node_degree": 19, "colour_counting": 20, "distinct_colours": 6, "colour_counts": 5, "marked_degree": 19}
 
 
 def trained(task: GraphTask) -> dict[str, float]:
