@@ -15,6 +15,7 @@ from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.resume import found_checkpoint, restore
 from formerkit.training.run import Run, environment
+from graphformers.preparation import suited
 from graphformers.record import Record
 from graphformers.settings import GraphTraining
 from graphformers.tasks import Task
@@ -59,7 +60,8 @@ def fit_task(
     """
     fabric.print(task.summary)
     torch.manual_seed(torch_seed(seed, "weights"))
-    objective = task.objective(make_model(task))
+    network = make_model(task)
+    task, objective = suited(task, network), task.objective(network)
     decoupled = settings.optimizer == "adamw"
     model, optimizer = fabric.setup(
         objective, adam(objective, weight_decay=settings.weight_decay, beta2=0.999, decoupled=decoupled)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from formerdata.graphs.csr import csr_graph
+from torch import nn
 
 from formerkit.io import ConfigError
 from graphformers.encodings import EncodingSettings, features_with_context, with_encodings
@@ -53,6 +54,14 @@ def prepared(
     if not isinstance(task, GraphTask) or not task.transductive:
         raise ConfigError("data.name: expected classes of the nodes of one graph, for a model that sees tokens")
     return _in_memory(task, encoding, tokens, cache_dir).checked()
+
+
+def suited(task: Task, model: nn.Module) -> Task:
+    """The task with what this model would else make of each batch anew, if its ``precomputed`` makes anything."""
+    precomputed = getattr(model, "precomputed", None)
+    if precomputed is None or not isinstance(task, GraphTask):
+        return task
+    return replace(task, graphs=precomputed(task.graphs))
 
 
 def matching(task: Found, model: str) -> Found:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import DataError, FormerkitError, atomic_write
+from formerkit.io import FormerkitError, atomic_write
 from formerkit.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def submit(config: Namespace, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         DataError: If a run learnt from what it must not, or runs do not belong together.
     """
+    from graphformers.finished import finished
     from graphformers.leaderboard import as_markdown, check, fill, may_learn_from
     from graphformers.train import train
 
@@ -70,7 +71,7 @@ def submit(config: Namespace, words: Sequence[str]) -> dict[str, Any]:
         run.seed, run.output = seed, str(folder / f"seed_{seed}")
         for name in ("seeds", "method", "contact", "code", "paper", "external_data"):
             run.pop(name)
-        done = _finished(Path(run.output), run)
+        done = finished(Path(run.output), run)
         print(f"seed {seed}: {'done before' if done else run.output}", flush=True)
         result = done or train(run)
         if result is not None:  # the first process has it
@@ -85,30 +86,6 @@ def submit(config: Namespace, words: Sequence[str]) -> dict[str, Any]:
         file.write(as_markdown(form))
     print(f"\n{as_markdown(form)}\nwritten to {folder / 'submission.md'} and .json", flush=True)
     return form
-
-
-def _finished(folder: Path, run: Namespace) -> dict[str, Any] | None:
-    """The result of a run that is done, if it was made with this configuration.
-
-    Raises:
-        DataError: If it was made with another one, or its files cannot be read.
-    """
-    from formerkit.training.resume import differences, plain
-
-    path = folder / "result.json"
-    if not path.exists():
-        return None
-    try:
-        result, made = json.loads(path.read_text()), json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(path, f"cannot be read ({error})", expected="a finished run; remove the folder") from error
-    if changed := differences(made, plain(run)):
-        raise DataError(
-            path,
-            f"was made with another configuration ({', '.join(changed[:5])})",
-            expected="the same, or another --output",
-        )
-    return result
 
 
 if __name__ == "__main__":

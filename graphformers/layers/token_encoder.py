@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphformers.layers.local_encoder import LocalEncoder
-from graphformers.layers.parts import reset
+from graphformers.layers.parts import norm_of, reset
 from graphformers.ops import Adjacency, adjacency, neighbour_sum
 from graphformers.tokenizers.induced import induced_subgraphs
 from graphformers.tokenizers.token_sequences import Ragged, TokenSequences
@@ -27,7 +27,9 @@ class TokenEncoder(nn.Module):
     Args:
         channels: C.
         kinds: Of tokens; hops, levels or steps. One needs no vector.
-        pooling: Of a token's members. ``mean`` cannot tell how many there are, ``sum`` can.
+        pooling: Of a token's members. ``mean`` cannot tell how many there are; ``sum`` can, and a hidden layer with
+            batch norm follows it, as in GIN: the sequence model's norm leaves a sum its direction alone, and the number
+            is in its length.
         local: Encodes the subgraph of each token; None for none.
 
     Raises:
@@ -41,12 +43,18 @@ class TokenEncoder(nn.Module):
         if pooling not in get_args(TokenPooling):
             raise ValueError(f"token_pooling: expected 'mean' or 'sum', got {pooling!r}")
         self.pooling, self.local = pooling, local
+        hidden = 2 * channels
+        self.mlp = (
+            nn.Sequential(nn.Linear(channels, hidden), norm_of("batch", hidden), nn.ReLU(), nn.Linear(hidden, channels))
+            if pooling == "sum"
+            else None
+        )
         self.kinds = nn.Embedding(kinds, channels) if kinds > 1 else None
         if self.kinds is not None:
             nn.init.normal_(self.kinds.weight, std=KIND_STD)
 
     def reset_parameters(self) -> None:
-        reset(self.local)
+        reset(self.local, *(self.mlp or ()))
         if self.kinds is not None:
             nn.init.normal_(self.kinds.weight, std=KIND_STD)
 
@@ -64,6 +72,8 @@ class TokenEncoder(nn.Module):
         sets = pooled(*self._heard(self.local, h, tokens.nodes, graph, e), self.pooling)
         if e is not None and tokens.edges is not None:
             sets = sets + pooled(e, tokens.edges, self.pooling)
+        if self.mlp is not None:
+            sets = self.mlp(sets)
         x = sets.index_select(0, tokens.content)
         return x if self.kinds is None else x + self.kinds(tokens.kind.clamp(max=self.kinds.num_embeddings - 1))
 

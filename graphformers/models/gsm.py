@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+from formerdata.graphs import PackedGraphs
 from torch import Tensor, nn
 
 from graphformers.encodings.encoders import PositionEncoder
@@ -36,6 +37,7 @@ from graphformers.tokenizers.affinity import Linkage
 from graphformers.tokenizers.batch_hierarchy import batch_hierarchy
 from graphformers.tokenizers.hierarchy import Hierarchy
 from graphformers.tokenizers.node_tokens import NodeOrder
+from graphformers.tokenizers.stored_hierarchy import hierarchy_of, with_hierarchies
 from graphformers.tokenizers.token_sequences import TokenSequences
 from graphformers.tokenizers.tokenizer import Tokenizer, TokenizerName
 
@@ -183,6 +185,7 @@ class GSM(nn.Module):
         eigenvalues: Tensor | None = None,
         wl: Tensor | None = None,
         num_graphs: int | None = None,
+        clusters: Tensor | None = None,
         hierarchy: Hierarchy | None = None,
         tokens: Sequence[TokenSequences] | None = None,
     ) -> Tensor:
@@ -197,8 +200,9 @@ class GSM(nn.Module):
             pe: [N, pe_channels], each node's place in its graph. eigenvalues: [G, pe_channels], of eigenvectors.
             wl: [N] Weisfeiler-Lehman colours.
             num_graphs: Graphs of the batch, if its last ones may be empty.
-            hierarchy: Of all nodes of the batch; None to make one of x, pe and the edges
-                (:func:`~graphformers.tokenizers.batch_hierarchy`) where tokenisers read one.
+            clusters: [N, K + 1], a hierarchy made before (:func:`~graphformers.tokenizers.with_hierarchies`).
+            hierarchy: Of all nodes of the batch; None to take it from ``clusters``, or to make one of x, pe and the
+                edges (:func:`~graphformers.tokenizers.batch_hierarchy`), where tokenisers or positions read one.
             tokens: The sequences of each tokeniser (:meth:`tokenise`), made before, or of another kind: then they
                 stand in for those of the tokenisers named.
 
@@ -208,7 +212,11 @@ class GSM(nn.Module):
         """
         batch, num_graphs = graphs_of_nodes(batch, num_graphs, len(x), x.device)
         if hierarchy is None and (self.reads_positions or (tokens is None and self.reads_hierarchy)):
-            hierarchy = batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
+            hierarchy = (
+                hierarchy_of(clusters, batch, num_graphs)
+                if clusters is not None
+                else batch_hierarchy(x, edge_index, batch, num_graphs, pe=pe, linkage=self.linkage)
+            )
         if tokens is None:
             tokens = self.tokenise(x, edge_index, batch, pe=pe, num_graphs=num_graphs, hierarchy=hierarchy)
         elif len(tokens) != len(self.tokenizers):
@@ -227,6 +235,12 @@ class GSM(nn.Module):
         if self.mixture is not None and self.balance and self.training:
             self.auxiliary_loss = self.balance * self.mixture.balance_loss(h)
         return self.readout(y, batch, num_graphs)
+
+    def precomputed(self, graphs: PackedGraphs) -> PackedGraphs:
+        """The data set with what ``forward`` would else make of each batch anew."""
+        if not (self.reads_hierarchy or self.reads_positions):
+            return graphs
+        return with_hierarchies(graphs, self.linkage)
 
     def tokenise(
         self,

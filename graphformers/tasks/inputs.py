@@ -27,6 +27,6 @@ def input_arguments(graphs: PackedGraphs, node_types: Types, edge_types: Types) 
 
 def apply(model: nn.Module, batch: GraphBatch) -> Tensor:
     """The model's predictions for a batch."""
-    encodings = {name: getattr(batch, name) for name in ("pe", "eigenvalues", "wl")}
+    encodings = {name: getattr(batch, name) for name in ("pe", "eigenvalues", "wl", "clusters")}
     given = {name: value for name, value in encodings.items() if value is not None}
     return model(batch.x, batch.edge_index, batch.edge_attr, batch.batch, num_graphs=batch.num_graphs, **given)

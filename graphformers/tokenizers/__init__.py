@@ -10,6 +10,7 @@ from graphformers.tokenizers.level_tokens import level_tokens
 from graphformers.tokenizers.node_tokens import node_order, node_tokens
 from graphformers.tokenizers.path_tokens import path_tokens
 from graphformers.tokenizers.similarity import edge_similarity
+from graphformers.tokenizers.stored_hierarchy import cluster_columns, hierarchy_of, with_hierarchies
 from graphformers.tokenizers.token_sequences import Ragged, TokenSequences
 from graphformers.tokenizers.tokenizer import Tokenizer
 from graphformers.tokenizers.walk_tokens import walk_tokens
@@ -23,8 +24,10 @@ __all__ = [
     "Tokenizer",
     "affinity_clustering",
     "batch_hierarchy",
+    "cluster_columns",
     "edge_similarity",
     "edge_tokens",
+    "hierarchy_of",
     "k_hop_tokens",
     "leaf_order_tokens",
     "level_tokens",
@@ -33,4 +36,5 @@ __all__ = [
     "path_tokens",
     "row_keys",
     "walk_tokens",
+    "with_hierarchies",
 ]

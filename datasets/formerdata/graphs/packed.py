@@ -13,7 +13,7 @@ from formerdata.graphs.packed_checks import check_graphs
 from formerdata.graphs.runs import rows_of_runs, starts_of
 from formerkit.io import DataError
 
-PER_NODE = ("x", "pe", "wl")
+PER_NODE = ("x", "pe", "wl", "clusters")
 PER_EDGE = ("edge_attr",)
 PER_GRAPH = ("eigenvalues",)
 
@@ -31,6 +31,8 @@ class GraphBatch:
         y: [N, ...] or [G, ...] targets, of nodes or of graphs.
         pe: [N, K] positional or structural encodings. eigenvalues: [G, K], NaN where a graph has fewer.
         wl: [N] int64 Weisfeiler-Lehman colours.
+        clusters: [N, K + 1] int32, of a hierarchy of clusters, counted in each graph: the place of each node in the
+            order of leaves, and its cluster on levels 1 to K.
     """
 
     edge_index: Tensor
@@ -42,6 +44,7 @@ class GraphBatch:
     pe: Tensor | None = None
     eigenvalues: Tensor | None = None
     wl: Tensor | None = None
+    clusters: Tensor | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -66,7 +69,7 @@ class PackedGraphs:
         edge_starts: [G + 1] int64, likewise of edges.
         edge_index: [2, E] int64; nodes are counted from 0 in each graph.
         y_of: Whether ``y`` is of nodes or of graphs.
-        x, edge_attr, y, pe, eigenvalues, wl: As in :class:`GraphBatch`, over all graphs.
+        x, edge_attr, y, pe, eigenvalues, wl, clusters: As in :class:`GraphBatch`, over all graphs.
         name: For messages.
     """
 
@@ -80,6 +83,7 @@ class PackedGraphs:
     pe: Tensor | None = None
     eigenvalues: Tensor | None = None
     wl: Tensor | None = None
+    clusters: Tensor | None = None
     name: str = field(default="graphs", compare=False)
 
     def __len__(self) -> int:

@@ -127,10 +127,12 @@ def test_k_hop_tokens_as_the_formula_reads() -> None:
     twice = (linked.double() @ linked.double() > 0) & ~linked
     twice.fill_diagonal_(False)
     outputs = []
-    kinds = model.branches[0].encoder.kinds.weight
+    encoder = model.branches[0].encoder
+    assert encoder.mlp is not None
     for node in range(7):
         shells = [(2, twice[node]), (1, linked[node]), (0, torch.arange(7) == node)]
-        rows = torch.stack([h[who].sum(0) + kinds[hop] for hop, who in shells if bool(who.any())])
+        sums = torch.stack([h[who].sum(0) for _, who in shells if bool(who.any())])
+        rows = encoder.mlp(sums) + encoder.kinds.weight[[hop for hop, who in shells if bool(who.any())]]
         outputs.append(model.branches[0].sequence(rows, torch.tensor([0, len(rows)], dtype=torch.int32))[-1])
     wanted = model.readout(torch.stack(outputs), torch.zeros(7, dtype=torch.int64), 1)
     torch.testing.assert_close(model(**together), wanted, rtol=1e-9, atol=1e-9)
@@ -153,9 +155,11 @@ def test_the_subgraph_of_each_token_is_encoded_alone(tokenizer: str) -> None:
         place = torch.full((7,), -1)
         place[members] = torch.arange(len(members))
         heard, _ = encoder.local(h[members], adjacency(place[ends[:, inside]], len(members)), e[inside])
-        rows.append(heard.sum(0) + (0 if encoder.kinds is None else encoder.kinds.weight[kind]))
+        total = heard.sum(0)
         if tokens.edges is not None:
-            rows[-1] = rows[-1] + e[tokens.edges.values[tokens.edges.rows == number]].sum(0)
+            total = total + e[tokens.edges.values[tokens.edges.rows == number]].sum(0)
+        assert encoder.mlp is not None
+        rows.append(encoder.mlp(total[None])[0] + (0 if encoder.kinds is None else encoder.kinds.weight[kind]))
     torch.testing.assert_close(encoder(h, tokens, adjacency(ends, 7), e), torch.stack(rows), rtol=1e-9, atol=1e-9)
 
 
