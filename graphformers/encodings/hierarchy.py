@@ -71,7 +71,11 @@ def cluster_hops(edge_index: Tensor, clusters: Tensor, pairs: Tensor, d_max: int
     edges, rows, ends = edge_index.cpu().long(), clusters.cpu().long(), pairs.cpu().long()
     out = torch.empty(len(rows), ends.shape[1], dtype=torch.int32)
     for level, row in enumerate(rows):
-        _hops(row[edges], row[ends], nodes, d_max, out[level])
+        # A hierarchy that was made longer repeats its last level.
+        if level and torch.equal(row, rows[level - 1]):
+            out[level] = out[level - 1]
+        else:
+            _hops(row[edges], row[ends], nodes, d_max, out[level])
     return out.T.contiguous().to(pairs.device)
 
 

@@ -2,7 +2,7 @@
 
 The graphs are those of Fatemi, Halcrow and Perozzi (2024), Talk like a Graph. Behrouz et al. (2025), Best of Both
 Worlds (GSM++, arXiv 2411.15671) put six of these questions to sequence models on graphs. Their code, and the sizes of
-their graphs, are not public: what is inferred here is said below, and in docs/graphs.md.
+their graphs, are not public: what is inferred here is said below, and in docs/graph_sequences.md.
 """
 
 from __future__ import annotations

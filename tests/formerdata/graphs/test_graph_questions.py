@@ -88,7 +88,7 @@ def test_answers_are_those_of_networkx(question: QuestionName) -> None:
 def test_graphs_show_what_the_question_is_about_and_nothing_else(question: QuestionName) -> None:
     graphs, _ = asked(question)
     marks = {"edge_existence": 2, "connected_nodes": 1, "disconnected_nodes": 1, "maximum_flow": 2, "connectivity": 2,
-             "reachability": 2, "shortest_path": 2}  # fmt: skip
+             "reachability": 2, "shortest_path": 2, "marked_degree": 1}  # fmt: skip
     x = graphs.x
     assert x is not None
     if question in ("colour_counting", "distinct_colours", "colour_counts"):
