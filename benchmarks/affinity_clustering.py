@@ -26,7 +26,6 @@ from formerkit.io import MissingExtraError
 from graphformers.tokenizers import Hierarchy, affinity_clustering
 from graphformers.tokenizers.affinity import Linkage
 
-
 LINKED: tuple[Linkage, ...] = ("average", "max")
 
 
