@@ -81,6 +81,14 @@ def areas(first, last, a, b, out):
 
 
 @numba.njit(cache=True, nogil=True)
+def paired_areas(first, last, a, b, out):
+    """``out[i]`` = area that a[i] and b[i] share."""
+    one, two = np.empty((SCRATCH_ROWS, 2)), np.empty((SCRATCH_ROWS, 2))
+    for i in range(first, last):
+        out[i] = intersection(a[i], b[i], one, two)
+
+
+@numba.njit(cache=True, nogil=True)
 def suppress(boxes, threshold, most, kept):
     """Greedy suppression of rectangles in the order given; writes kept rows, returns their number."""
     one, two = np.empty((SCRATCH_ROWS, 2)), np.empty((SCRATCH_ROWS, 2))

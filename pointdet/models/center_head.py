@@ -1,0 +1,267 @@
+"""Centre head (CenterPoint, Yin et al., 2021), with scores rectified by a predicted overlap: LION's on Waymo and ONCE.
+
+A map of the chances that an object of a class has its centre in a cell; and for each cell where in it the centre is,
+how high, how large, how turned, and how well the box will fit. The overlap corrects the score s by
+``s^(1 - a) q^a`` (Hu et al., AFDetV2, 2022), q being the predicted overlap and ``a`` of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pointdet.boxes.detections import Detections
+from pointdet.models.gaussian_targets import CentreTargets, centre_targets
+
+CODE = 8
+"""Numbers of a box: offset (2), z, logarithms of sizes (3), cosine, sine."""
+
+
+@dataclass(frozen=True)
+class CenterHeadSettings:
+    """Losses and post-processing; the defaults are the published Waymo model's.
+
+    Attributes:
+        heatmap_weight, box_weight, iou_weight: Factors of the losses.
+        code_weights: Factors of the 8 numbers of a box.
+        shared_channels: Width of the convolution that all branches read.
+        shared_bias: Whether that one, and the branches' first, have a bias (ONCE's).
+        predict_iou: Whether the overlap is predicted, and scores are rectified.
+        iou_exponents: Of each class, 0 to leave scores as they are.
+        min_overlap, min_radius: Of bumps (:func:`~pointdet.models.gaussian_targets.gaussian_radius`).
+        score_threshold: Detections below are dropped, before rectification.
+        max_candidates: Cells that are looked at.
+        nms_iou: Bird's-eye overlap from which the lower of two detections of a class goes, of each class; a single
+            number suppresses across classes.
+        max_detections: Of each suppression.
+        center_limits: Detections with a centre outside are dropped: lower (x, y, z), upper (x, y, z), m.
+    """
+
+    heatmap_weight: float = 1.0
+    box_weight: float = 2.0
+    iou_weight: float = 1.0
+    code_weights: tuple[float, ...] = (1.0,) * CODE
+    shared_channels: int = 64
+    shared_bias: bool = False
+    predict_iou: bool = True
+    iou_exponents: tuple[float, ...] = (0.68, 0.71, 0.65)
+    min_overlap: float = 0.1
+    min_radius: int = 2
+    score_threshold: float = 0.1
+    max_candidates: int = 500
+    nms_iou: tuple[float, ...] | float = (0.75, 0.6, 0.55)
+    max_detections: int = 500
+    center_limits: tuple[float, ...] = (-80.0, -80.0, -10.0, 80.0, 80.0, 10.0)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no head can have."""
+        for name, wanted in (("code_weights", CODE), ("center_limits", 6)):
+            if len(getattr(self, name)) != wanted:
+                raise ValueError(f"head.{name}: expected {wanted} numbers, got {len(getattr(self, name))}")
+        for value in self.iou_exponents:
+            if not 0 <= value <= 1:
+                raise ValueError(f"head.iou_exponents: expected numbers from 0 to 1, got {self.iou_exponents}")
+        for name in ("shared_channels", "max_candidates", "max_detections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"head.{name}: expected at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class CenterOutput:
+    """Raw predictions.
+
+    Attributes:
+        heatmap: [B, K, H, W] logits. codes: [B, 8, H, W], as :class:`~pointdet.models.gaussian_targets.CentreTargets`
+            has them. overlap: [B, H, W], 2 IoU - 1; or None.
+    """
+
+    heatmap: Tensor
+    codes: Tensor
+    overlap: Tensor | None
+
+
+class CenterHead(nn.Module):
+    """A shared convolution and a branch of two more for each thing that is predicted.
+
+    Args:
+        in_channels: Channels of the map.
+        class_names: K classes.
+        point_cloud_range: Lower (x, y, z), upper (x, y, z), m.
+        map_size: (H, W), cells.
+        settings: Losses and post-processing.
+
+    Raises:
+        ValueError: If settings of classes are not as many as classes.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        class_names: Sequence[str],
+        point_cloud_range: tuple[float, ...],
+        map_size: tuple[int, int],
+        settings: CenterHeadSettings,
+    ) -> None:
+        super().__init__()
+        self.settings, self.map_size, self.num_classes = settings, (map_size[0], map_size[1]), len(class_names)
+        for name in ("iou_exponents", "nms_iou"):
+            value = getattr(settings, name)
+            if (
+                isinstance(value, tuple)
+                and len(value) != self.num_classes
+                and (name == "nms_iou" or settings.predict_iou)
+            ):
+                raise ValueError(f"head.{name}: expected one for each of {self.num_classes} classes, got {len(value)}")
+        x0, y0, _, x1, y1, _ = point_cloud_range
+        self.origin = (x0, y0)
+        self.cell_size = ((x1 - x0) / map_size[1], (y1 - y0) / map_size[0])
+        width = settings.shared_channels
+        self.shared = _conv_norm_relu(in_channels, width, bias=settings.shared_bias)
+        branches = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "heatmap": self.num_classes}
+        branches |= {"iou": 1} if settings.predict_iou else {}
+        self.branches = nn.ModuleDict({
+            name: nn.Sequential(
+                _conv_norm_relu(width, width, bias=settings.shared_bias), nn.Conv2d(width, out, 3, padding=1)
+            )
+            for name, out in branches.items()
+        })  # fmt: skip
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Chances start at about 0.1, so that the many empty cells do not drown the first steps."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
+                module.reset_parameters()
+        for name, branch in self.branches.items():
+            last = branch[-1]  # type: ignore[index]
+            if name == "heatmap":
+                nn.init.constant_(last.bias, -2.19)
+            else:
+                nn.init.kaiming_normal_(last.weight)
+                nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> CenterOutput:
+        """[B, C, H, W] to raw predictions, in float32 or the input's wider type.
+
+        Raises:
+            ValueError: On a map of another size.
+        """
+        if tuple(x.shape[2:]) != self.map_size:
+            raise ValueError(f"CenterHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
+        shared = self.shared(x)
+        said = {name: _wide(branch(shared)) for name, branch in self.branches.items()}
+        codes = torch.cat([said[name] for name in ("center", "center_z", "dim", "rot")], 1)
+        return CenterOutput(said["heatmap"], codes, said["iou"][:, 0] if "iou" in said else None)
+
+    def losses(self, output: CenterOutput, boxes: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            output: Raw predictions.
+            boxes: [B, M, 7], zero padded. labels: [B, M] int64, 1-based, 0 = padding.
+
+        Returns:
+            ``heatmap_loss``, ``box_loss`` and, if overlaps are predicted, ``iou_loss``, weighted, and their total
+            ``loss``.
+        """
+        targets = [self._targets(*sample) for sample in zip(boxes, labels, strict=True)]
+        wanted = torch.stack([target.heatmap for target in targets])
+        objects = sum(len(target.cell) for target in targets)
+        parts = {"heatmap_loss": self.settings.heatmap_weight * heatmap_focal_loss(output.heatmap, wanted)}
+        codes = _at_cells(output.codes, targets)
+        missed = (codes - torch.cat([target.codes for target in targets])).abs()
+        weights = codes.new_tensor(self.settings.code_weights)
+        parts["box_loss"] = self.settings.box_weight * (missed * weights).sum() / max(1, objects)
+        if output.overlap is not None:
+            said = _at_cells(output.overlap[:, None], targets)[:, 0]
+            fits = 2 * self._overlaps(codes.detach(), targets) - 1
+            parts["iou_loss"] = self.settings.iou_weight * (said - fits).abs().sum() / max(1, objects)
+        return {"loss": torch.stack([*parts.values()]).sum(), **parts}
+
+    def decoded(self, codes: Tensor, cell: Tensor) -> Tensor:
+        """Boxes [P, 7] of codes [P, 8] in cells [P]."""
+        width = self.map_size[1]
+        column, row = cell % width, cell // width
+        place = (torch.stack([column, row], 1) + codes[:, :2]) * codes.new_tensor(self.cell_size)
+        heading = torch.atan2(codes[:, 7:8], codes[:, 6:7])
+        return torch.cat([place + codes.new_tensor(self.origin), codes[:, 2:3], codes[:, 3:6].exp(), heading], 1)
+
+    @torch.no_grad()
+    def detections(self, output: CenterOutput) -> list[Detections]:
+        """Final detections of each sample: best cells, threshold, rectified scores, suppression of overlaps."""
+        return [
+            self._sample_detections(heat, codes, None if output.overlap is None else output.overlap[number])
+            for number, (heat, codes) in enumerate(zip(output.heatmap, output.codes, strict=True))
+        ]
+
+    def _sample_detections(self, heatmap: Tensor, codes: Tensor, overlap: Tensor | None) -> Detections:
+        from pointdet.boxes.nms import rotated_nms, rotated_nms_per_class
+
+        options, cells = self.settings, self.map_size[0] * self.map_size[1]
+        scores, place = heatmap.sigmoid().flatten().topk(min(options.max_candidates, heatmap.numel()))
+        label, cell = place // cells, place % cells
+        boxes = self.decoded(codes.flatten(1)[:, cell].T, cell)
+        limits = boxes.new_tensor(options.center_limits)
+        kept = (
+            (scores > options.score_threshold)
+            & (boxes[:, :3] >= limits[:3]).all(1)
+            & (boxes[:, :3] <= limits[3:]).all(1)
+        )
+        boxes, scores, label, cell = boxes[kept], scores[kept], label[kept], cell[kept]
+        if overlap is not None:
+            share = scores.new_tensor(options.iou_exponents)[label]
+            fits = ((overlap.flatten()[cell] + 1) / 2).clamp(0, 1)
+            scores = scores ** (1 - share) * fits**share
+        if isinstance(options.nms_iou, tuple):
+            limits_of = dict(enumerate(options.nms_iou))
+            chosen = rotated_nms_per_class(boxes, scores, label, limits_of, max_post=options.max_detections)
+        else:
+            chosen = rotated_nms(boxes, scores, options.nms_iou, max_post=options.max_detections)
+        return Detections(boxes[chosen], scores[chosen], label[chosen] + 1)
+
+    def _targets(self, boxes: Tensor, labels: Tensor) -> CentreTargets:
+        return centre_targets(
+            boxes, labels, num_classes=self.num_classes, map_size=self.map_size, origin=self.origin,
+            cell_size=self.cell_size, min_overlap=self.settings.min_overlap, min_radius=self.settings.min_radius,
+        )  # fmt: skip
+
+    def _overlaps(self, codes: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
+        """[M]: intersection over union of the boxes that are said and the true ones, one by one."""
+        from pointdet.boxes.overlap import paired_iou_3d
+
+        cell = torch.cat([target.cell for target in targets])
+        said, true = self.decoded(codes, cell), torch.cat([target.boxes for target in targets])
+        overlaps = paired_iou_3d(said.double().cpu().numpy(), true.double().cpu().numpy())
+        return torch.from_numpy(overlaps).to(codes)
+
+
+def heatmap_focal_loss(logits: Tensor, heatmap: Tensor) -> Tensor:
+    """CornerNet's focal loss, over the number of centres in the batch.
+
+    Cells near a centre cost less, by the fourth power of how far their target is from 1.
+
+    Args:
+        logits: [B, K, H, W]. heatmap: The same shape, 1 at centres.
+    """
+    p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
+    centre = heatmap == 1
+    at_centres = torch.where(centre, p.log() * (1 - p).square(), 0.0)
+    elsewhere = torch.where(centre, 0.0, (1 - p).log() * p.square() * (1 - heatmap) ** 4)
+    return -(at_centres + elsewhere).sum() / centre.sum().clamp(min=1)
+
+
+def _at_cells(maps: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
+    """[M, C]: what maps [B, C, H, W] say in the cells of all objects."""
+    return torch.cat([one.flatten(1)[:, target.cell].T for one, target in zip(maps, targets, strict=True)])
+
+
+def _conv_norm_relu(in_channels: int, out_channels: int, *, bias: bool) -> nn.Sequential:
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01), nn.ReLU())
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
