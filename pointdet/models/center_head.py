@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pointdet.boxes.detections import Detections
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
+from pointdet.ops.sparse_map import BlockMap
 
 CODE = 8
 """Numbers of a box: offset (2), z, logarithms of sizes (3), cosine, sine."""
@@ -143,12 +144,13 @@ class CenterHead(nn.Module):
                 nn.init.kaiming_normal_(last.weight)
                 nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor) -> CenterOutput:
+    def forward(self, x: Tensor | BlockMap) -> CenterOutput:
         """[B, C, H, W] to raw predictions, in float32 or the input's wider type.
 
         Raises:
             ValueError: On a map of another size.
         """
+        x = x if isinstance(x, Tensor) else x.dense().permute(0, 3, 1, 2)
         if tuple(x.shape[2:]) != self.map_size:
             raise ValueError(f"CenterHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
         shared = self.shared(x)

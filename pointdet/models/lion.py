@@ -4,7 +4,7 @@ Points become voxels with features (:mod:`pointdet.models.voxel_encoder`). The 3
 window, cuts the order into equal groups of up to thousands of voxels, and runs a linear RNN over each group. Around
 that: a submanifold convolution that restores 3D neighbourhood, merging and expanding of voxels, and voxel generation,
 which grows new voxels around those that respond most. The last voxels are laid out as a bird's-eye map for a 2D
-network and an anchor head.
+network and a head: of anchors, as on KITTI, or of centres, as on Waymo.
 
 Reading order: LIONLayer, PatchMerging, LIONBlock, LIONBackbone, LION.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ from formerkit.mixers.backends import use_kernels
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
+from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator, operator_block
+from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
 from pointdet.ops.sparse_map import BlockMap, SparseMap
@@ -361,8 +363,8 @@ class LION(nn.Module):
         point_features: Features of a point, x, y and z included.
         encoder_channels: Widths of the voxel encoder's layers.
         backbone: The 3D backbone.
-        bev: The 2D backbone.
-        head: Losses and post-processing.
+        bev_kind: Which 2D backbone. bev: Of plain convolutions, KITTI's. residual_bev: Of residual blocks, Waymo's.
+        head_kind: Which head. head: Losses and post-processing of anchors. center_head: Those of centres.
         anchors: Anchors of each class; KITTI's for the classes that are left out.
     """
 
@@ -375,8 +377,12 @@ class LION(nn.Module):
         point_features: int = 4,
         encoder_channels: tuple[int, ...] = (64, 64),
         backbone: BackboneSettings = BackboneSettings(),
+        bev_kind: Literal["plain", "residual"] = "plain",
         bev: BEVSettings = BEVSettings(),  # noqa: B008
+        residual_bev: ResidualBEVSettings = ResidualBEVSettings(),  # noqa: B008
+        head_kind: Literal["anchor", "center"] = "anchor",
         head: HeadSettings = HeadSettings(),  # noqa: B008
+        center_head: CenterHeadSettings = CenterHeadSettings(),  # noqa: B008
         anchors: Mapping[str, AnchorSettings] | None = None,
     ) -> None:
         super().__init__()
@@ -407,15 +413,21 @@ class LION(nn.Module):
             backbone.drop_path,
             backbone.recompute,
         )
-        self.bev = BEVBackbone(backbone.channels * depth_out, bev)
-        self.head = AnchorHead(
-            self.bev.out_channels,
-            self.class_names,
-            kitti_anchors(self.class_names, anchors),
-            self.point_cloud_range,
-            self.bev.map_size(height, width),
-            head,
-        )
+        for name, value, known in (
+            ("bev_kind", bev_kind, ("plain", "residual")), ("head_kind", head_kind, ("anchor", "center")),
+        ):  # fmt: skip
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        channels = backbone.channels * depth_out
+        self.bev: BEVBackbone | ResidualBEVBackbone
+        self.bev = BEVBackbone(channels, bev) if bev_kind == "plain" else ResidualBEVBackbone(channels, residual_bev)
+        place = self.point_cloud_range, self.bev.map_size(height, width)
+        self.head: AnchorHead | CenterHead
+        if head_kind == "anchor":
+            kinds = kitti_anchors(self.class_names, anchors)
+            self.head = AnchorHead(self.bev.out_channels, self.class_names, kinds, *place, head)
+        else:
+            self.head = CenterHead(self.bev.out_channels, self.class_names, *place, center_head)
 
     def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap:
         """Points [P, 1 + F] (sample index first) to the 2D feature map [B, C, H, W] that the head sees."""
@@ -424,7 +436,7 @@ class LION(nn.Module):
 
     def map_features(self, voxels: Voxels) -> Tensor | BlockMap:
         """The 3D backbone's voxels to the 2D feature map."""
-        sparse = not self.training and _sparse_maps_serve(voxels)
+        sparse = not self.training and isinstance(self.bev, BEVBackbone) and _sparse_maps_serve(voxels)
         return self.bev(sparse_bev_map(voxels) if sparse else bev_map(voxels))
 
     def forward(self, batch: Batch) -> dict[str, Tensor] | list[Detections]:

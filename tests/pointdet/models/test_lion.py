@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pointdet.boxes.overlap import iou_3d
 from pointdet.models.bev_backbone import BEVSettings
+from pointdet.models.center_head import CenterHeadSettings
 from pointdet.models.lion import (
     LION,
     BackboneSettings,
@@ -25,6 +28,7 @@ from pointdet.models.lion import (
     generated_coords,
     sparse_bev_map,
 )
+from pointdet.models.residual_backbone import ResidualBEVSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.voxelize import voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels, voxel_keys
@@ -296,9 +300,67 @@ def test_under_bfloat16_autocast_losses_and_gradients_are_about_the_same() -> No
     assert plain != mixed  # or nothing was cast
 
 
+def centred_lion(bev_kind: Literal["plain", "residual"]) -> LION:
+    """With centres for anchors: on residual blocks as on Waymo, on plain ones as on ONCE."""
+    torch.manual_seed(0)
+    return LION(
+        point_cloud_range=RANGE,
+        voxel_size=(0.4, 0.4, 0.5),
+        encoder_channels=(16, 16),
+        backbone=BackboneSettings(16, ((5, 5, 8),), (64,), (5, 5), 32, drop_path=0.0),
+        bev_kind=bev_kind,
+        bev=BEVSettings((1, 1), (1, 2), (16, 16), (1, 2), (16, 16)),
+        residual_bev=ResidualBEVSettings((0, 1), (1, 2), (16, 16), (1, 2), (16, 16)),
+        head_kind="center",
+        center_head=CenterHeadSettings(shared_channels=16),
+    )
+
+
+@pytest.mark.parametrize("bev_kind", ["plain", "residual"])
+def test_centres_are_learnt(bev_kind: Literal["plain", "residual"]) -> None:
+    model, batch = centred_lion(bev_kind).train(), batch_of([300, 120])
+    for part in model.modules():
+        if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            part.momentum = 0.3  # so that its averages follow within so few steps
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses = model(batch)
+        losses["loss"].backward()
+        optimizer.step()
+    assert set(losses) == {"loss", "heatmap_loss", "box_loss", "iou_loss"}
+    model.eval()
+    with torch.no_grad():
+        found = model(batch)
+    for one, boxes in zip(found, batch.boxes, strict=True):
+        assert one.labels[0] == 1
+        assert iou_3d(one.boxes[:1].numpy(), boxes.numpy()).max() > 0.3
+    # With and without a way past empty cells.
+    with torch.no_grad():
+        skipping = model.features(batch.points, 2)
+    dense = model.bev(bev_map(model.backbone(model.voxel_encoder(_cloud(model, batch)))))
+    for a, b in zip(model.head(skipping).__dict__.values(), model.head(dense).__dict__.values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def _cloud(model: LION, batch: Batch) -> Any:
+    return voxelize(batch.points, model.point_cloud_range, model.voxel_size, batch.batch_size)
+
+
+def test_waymos_model_has_as_many_parameters_as_published() -> None:
+    model = LION(
+        ("Vehicle", "Pedestrian", "Cyclist"), (-75.52, -75.52, -2, 75.52, 75.52, 4), (0.32, 0.32, 0.1875),
+        point_features=5, bev_kind="residual", head_kind="center",
+    )  # fmt: skip
+    parts = (model.backbone, model.bev, model.head)
+    assert [sum(p.numel() for p in part.parameters()) for part in parts] == [2_755_840, 5_397_760, 450_188]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"bev_kind": "wide"}, "bev_kind: expected one of plain, residual, got 'wide'"),
+        ({"head_kind": "query"}, "head_kind: expected one of anchor, center, got 'query'"),
         ({"voxel_size": (0.3, 0.4, 0.5)}, "whole number"),
         ({"voxel_size": (0.4, 0.4, 0.8)}, "do not halve"),
         ({"encoder_channels": (64, 32)}, "encoder_channels ends with 32, expected backbone.channels = 64"),
