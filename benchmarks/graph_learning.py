@@ -33,8 +33,8 @@ from graphformers.tasks import GraphTask
 LAYERS, CHANNELS, HEADS = 4, 80, 8
 PEER_CHANNELS = 72
 """GPSConv has about 10 C² parameters a layer, ours 8 C²."""
-GSM_CHANNELS = 56
-"""With two layers of message passing, and for each of two tokenisers two Mamba blocks and one of attention."""
+GSM_CHANNELS, GSM_LAYERS = 48, 6
+"""Of message passing; after it, for each of two tokenisers, two Mamba blocks and one of attention."""
 
 
 class GPSPeer(nn.Module):
@@ -85,8 +85,8 @@ def sequences(local: Conv) -> Make:
     def make(task: GraphTask) -> nn.Module:
         assert task.graphs.pe is not None
         return GSMPlusPlus(
-            GSM_CHANNELS, heads=HEADS, local=local, pe_channels=task.graphs.pe.shape[1], pe_norm=True,
-            **task.model_arguments,
+            GSM_CHANNELS, heads=HEADS, local=local, local_layers=GSM_LAYERS, pe_channels=task.graphs.pe.shape[1],
+            pe_norm=True, **task.model_arguments,
         )  # fmt: skip
 
     return make

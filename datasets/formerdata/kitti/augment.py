@@ -1,4 +1,4 @@
-"""Training augmentations in the reference's order: paste objects, flip, rotate, scale.
+"""Training augmentations in the reference's order: paste objects, flip, rotate, scale, move.
 
 Each is a small frozen dataclass whose fields are its settings; called with a sample and a generator it returns a new
 sample. All randomness comes from that generator.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -104,24 +105,31 @@ def height_above_plane(boxes: np.ndarray, plane: np.ndarray, calibration: Calibr
 
 @dataclass(frozen=True)
 class RandomFlip:
-    """Mirror left and right.
+    """Mirror the scene.
 
     Attributes:
-        probability: Of mirroring.
+        probability: Of mirroring, for each axis.
+        axes: Coordinates whose sign changes, in turn: ``y`` exchanges left and right, ``x`` ahead and behind.
     """
 
     probability: float = 0.5
+    axes: tuple[Literal["x", "y"], ...] = ("y",)
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
             raise ValueError(f"flip.probability: expected 0 to 1, got {self.probability}")
+        if not set(self.axes) <= {"x", "y"} or len(set(self.axes)) < len(self.axes):
+            raise ValueError(f"flip.axes: expected each of 'x' and 'y' at most once, got {list(self.axes)}")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        if generator.random() >= self.probability:
-            return sample
         points, boxes = sample.points.copy(), sample.boxes.copy()
-        points[:, 1] *= -1
-        boxes[:, [1, 6]] *= -1
+        for axis in self.axes:
+            if generator.random() >= self.probability:
+                continue
+            column = "xy".index(axis)
+            points[:, column] *= -1
+            boxes[:, column] *= -1
+            boxes[:, 6] = -boxes[:, 6] if axis == "y" else np.float32(math.pi) - boxes[:, 6]
         return replace(sample, points=points, boxes=boxes)
 
 
@@ -174,18 +182,48 @@ class GlobalScaling:
 
 
 @dataclass(frozen=True)
+class GlobalTranslation:
+    """Move the scene.
+
+    Attributes:
+        std: Deviation along each axis, m.
+    """
+
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        if len(self.std) != 3 or not all(0 <= value < math.inf for value in self.std):
+            raise ValueError(f"translation.std: expected three numbers from 0 on, m, got {self.std}")
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        step = generator.normal(0, self.std).astype(np.float32)
+        points, boxes = sample.points.copy(), sample.boxes.copy()
+        points[:, :3] += step
+        boxes[:, :3] += step
+        return replace(sample, points=points, boxes=boxes)
+
+
+@dataclass(frozen=True)
 class Augmentations:
     """All of them, in the reference's order; None leaves one out.
 
     Attributes:
         sampling: Pasting of objects.
-        flip, rotation, scaling: Of the whole scene.
+        flip, rotation, scaling, translation: Of the whole scene.
+        epochs: In so many epochs, the first of a run, samples are augmented; None for all. A detector that ends on
+            scenes as they are knows better how many objects these hold.
     """
 
     sampling: GroundTruthSampling | None = GroundTruthSampling()
     flip: RandomFlip | None = RandomFlip()
     rotation: GlobalRotation | None = GlobalRotation()
     scaling: GlobalScaling | None = GlobalScaling()
+    translation: GlobalTranslation | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.epochs < 0:
+            raise ValueError(f"augmentations.epochs: expected None or a number from 0 on, got {self.epochs}")
 
     def __call__(
         self,
@@ -193,13 +231,15 @@ class Augmentations:
         database: ObjectDatabase | None,
         class_names: tuple[str, ...],
         generator: np.random.Generator,
+        epoch: int = 0,
     ) -> Sample:
-        if self.sampling is not None and database is not None:
+        active = self.epochs is None or epoch < self.epochs
+        if active and self.sampling is not None and database is not None:
             sample = self.sampling(sample, database, class_names, generator)
         detected = sample.labels > 0
         sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
-        for step in (self.flip, self.rotation, self.scaling):
-            if step is not None:
+        for step in (self.flip, self.rotation, self.scaling, self.translation):
+            if active and step is not None:
                 sample = step(sample, generator)
         boxes = sample.boxes.copy()
         boxes[:, 6] = limit_period(boxes[:, 6])

@@ -80,7 +80,7 @@ class KittiDataset(torch.utils.data.Dataset):
             sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
             return replace(sample, points=self._in_range(sample.points))
         random = generator(self.seed, "augment", epoch, frame.info.frame_id)
-        sample = self.augmentations(sample, self.database, self.class_names, random)
+        sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
         points = self._in_range(sample.points)
         points = points[random.permutation(len(points))]
         inside = self._centres_inside(sample.boxes)

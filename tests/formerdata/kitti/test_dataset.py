@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from formerdata.kitti import (
     Augmentations,
     GlobalRotation,
     GlobalScaling,
+    GlobalTranslation,
     GroundTruthSampling,
     KittiDataset,
     Layout,
@@ -152,11 +155,59 @@ def test_objects_are_put_on_the_road() -> None:
 def test_flip_rotation_and_scaling_keep_points_in_their_boxes(root: Path) -> None:
     sample = KittiDataset(root, "train")[1]
     before = points_in_boxes(sample.points, sample.boxes).sum(1)
-    for step in (RandomFlip(1.0), GlobalRotation(0.7), GlobalScaling(0.9, 1.1)):
+    steps = (
+        RandomFlip(1.0), RandomFlip(1.0, ("x",)), GlobalRotation(0.7), GlobalScaling(0.9, 1.1), GlobalTranslation()
+    )  # fmt: skip
+    for step in steps:
         changed = step(sample, generator(1))
         assert not np.array_equal(changed.points, sample.points)
         after = points_in_boxes(changed.points, changed.boxes).sum(1)
         assert (abs(after - before) <= 2).all()  # rounding at a face
+
+
+def test_both_flips_are_half_a_turn(root: Path) -> None:
+    sample = KittiDataset(root, "train")[1]
+    changed = RandomFlip(1.0, ("y", "x"))(sample, generator(1))
+    np.testing.assert_array_equal(changed.points[:, :2], -sample.points[:, :2])
+    np.testing.assert_allclose(changed.boxes[:, 6], sample.boxes[:, 6] + np.pi, rtol=1e-6)
+
+
+def test_each_axis_is_flipped_on_its_own(root: Path) -> None:
+    sample, flip = KittiDataset(root, "train")[1], RandomFlip(0.5, ("y", "x"))
+    signs = {tuple(np.sign(flip(sample, generator(n)).boxes[0, :2] / sample.boxes[0, :2])) for n in range(40)}
+    assert signs == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
+
+
+def test_scenes_move_by_a_normal_step(root: Path) -> None:
+    sample, step = KittiDataset(root, "train")[1], GlobalTranslation((0.5, 0.0, 2.0))
+    moved = np.stack([step(sample, generator(n)).boxes[0, :3] for n in range(400)]) - sample.boxes[0, :3]
+    assert np.abs(moved.mean(0)).max() < 0.4
+    np.testing.assert_allclose(moved.std(0), [0.5, 0, 2], atol=0.25)
+
+
+def test_the_last_epochs_may_go_without_augmentation(root: Path) -> None:
+    faded, always = (KittiDataset(root, "train", augmentations=Augmentations(epochs=n)) for n in (2, None))
+    plain = KittiDataset(root, "train", augmentations=Augmentations(None, None, None, None))
+    for epoch in (0, 1):
+        np.testing.assert_array_equal(faded[(epoch, 1)].points, always[(epoch, 1)].points)
+    last = faded[(2, 1)]
+    np.testing.assert_array_equal(np.sort(last.points, 0), np.sort(plain[(2, 1)].points, 0))
+    np.testing.assert_array_equal(last.boxes, plain[(2, 1)].boxes)
+    assert not np.array_equal(last.boxes, always[(2, 1)].boxes)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RandomFlip(axes=("y", "y")), "flip.axes: expected each of 'x' and 'y' at most once"),
+        (lambda: RandomFlip(axes=("z",)), "flip.axes: expected each of 'x' and 'y' at most once"),  # type: ignore[arg-type]
+        (lambda: GlobalTranslation((1.0, -1.0, 0.0)), "translation.std: expected three numbers from 0 on, m"),
+        (lambda: Augmentations(epochs=-1), "augmentations.epochs: expected None or a number from 0 on, got -1"),
+    ],
+)
+def test_augmentations_that_cannot_be(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
 
 
 def test_boxes_out_of_the_range_leave_training_but_not_evaluation(root: Path) -> None:
