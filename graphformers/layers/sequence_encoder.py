@@ -26,7 +26,7 @@ from formerkit.mixers import (
     TTTLinear,
 )
 from formerkit.mixers.heads import head_width
-from graphformers.layers.parts import reset
+from graphformers.layers.parts import Norm, norm_of, reset
 from graphformers.ops.dropout import added_dropout, relu_dropout
 
 Global = Literal[
@@ -45,14 +45,18 @@ class SequenceBlock(nn.Module):
         channels: C.
         mixer: Called with (x [T, C], cu_seqlens [S + 1]); attention also with a bias, if one is given.
         expansion: Width of the feed-forward, in channels; 0 for none.
+        norm: Layer norm, or batch norm over all tokens at hand, which leaves a token its length: how many nodes it
+            stands for may be in it.
         dropout: Of what mixer and feed-forward add, and of the hidden layer.
     """
 
-    def __init__(self, channels: int, mixer: nn.Module, *, expansion: int = 2, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, mixer: nn.Module, *, expansion: int = 2, norm: Norm = "layer", dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.norm1, self.mixer, self.dropout = nn.LayerNorm(channels), mixer, dropout
+        self.norm1, self.mixer, self.dropout = norm_of(norm, channels), mixer, dropout
         if expansion:
-            self.norm2: nn.Module | None = nn.LayerNorm(channels)
+            self.norm2: nn.Module | None = norm_of(norm, channels)
             self.widen: nn.Module | None = nn.Linear(channels, expansion * channels)
             self.narrow: nn.Module | None = nn.Linear(expansion * channels, channels)
         else:
@@ -88,7 +92,7 @@ class GlobalEncoder(nn.Module):
         heads: Of mixers that have heads, a divisor of C.
         bidirectional: Whether a token hears those behind it, too. Recurrent mixers then read from both ends.
         rotary: Whether softmax attention hears how far tokens are apart; otherwise it takes a sequence for a set.
-        expansion, dropout: As in :class:`SequenceBlock`.
+        expansion, norm, dropout: As in :class:`SequenceBlock`.
 
     Raises:
         ValueError: On a mixer of another name, no layer, or heads that do not divide C.
@@ -104,6 +108,7 @@ class GlobalEncoder(nn.Module):
         bidirectional: bool = True,
         rotary: bool = False,
         expansion: int = 2,
+        norm: Norm = "layer",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -115,11 +120,12 @@ class GlobalEncoder(nn.Module):
                 channels,
                 _mixer(name, channels, heads, bidirectional, rotary, (number, len(names))),
                 expansion=0 if name in WIDE_INSIDE else expansion,
+                norm=norm,
                 dropout=dropout,
             )
             for number, name in enumerate(names)
         )
-        self.norm = nn.LayerNorm(channels)
+        self.norm = norm_of(norm, channels)
 
     def reset_parameters(self) -> None:
         reset(*self.blocks, self.norm)

@@ -55,7 +55,7 @@ class GSM(nn.Module):
             whole ``graph``, which costs a pass over its edges, or, as in the paper, in the subgraph of each ``token``
             alone: a token that stands for one node then knows nothing of its edges.
         global_: The sequence model, or several in turn (:class:`~graphformers.layers.sequence_encoder.GlobalEncoder`).
-        num_layers: How often it is there. heads, bidirectional, rotary, expansion: Of it.
+        num_layers: How often it is there. heads, bidirectional, rotary, expansion, global_norm: Of it.
         token_pooling: Of the nodes that a token stands for.
         node_order: Of ``node`` and ``edge`` tokens. num_hops: Of ``k_hop``. walks, walk_length, walk_seed: Of ``walk``.
         linkage: Of the hierarchy, if the model has to make it.
@@ -89,6 +89,7 @@ class GSM(nn.Module):
         bidirectional: bool = True,
         rotary: bool = False,
         expansion: int = 2,
+        global_norm: Norm = "layer",
         token_pooling: TokenPooling = "mean",
         node_order: NodeOrder = "input",
         num_hops: int = 2,
@@ -158,7 +159,7 @@ class GSM(nn.Module):
                 else None,
                 GlobalEncoder(
                     channels, global_, num_layers, heads,
-                    bidirectional=bidirectional, rotary=rotary, expansion=expansion, dropout=dropout,
+                    bidirectional=bidirectional, rotary=rotary, expansion=expansion, norm=global_norm, dropout=dropout,
                 ),
             )
             for one, here in zip(self.tokenizers, placed, strict=True)

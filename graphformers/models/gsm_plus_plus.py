@@ -13,6 +13,7 @@ from graphformers.encodings.encoders import PositionEncoder
 from graphformers.layers.hierarchical_positions import Positions
 from graphformers.layers.local import Conv
 from graphformers.layers.local_encoder import Scope
+from graphformers.layers.parts import Norm
 from graphformers.layers.readout import Level, Pooling
 from graphformers.layers.sequence_encoder import Global
 from graphformers.layers.token_encoder import TokenPooling
@@ -44,6 +45,7 @@ class GSMPlusPlus(GSM):
         local_layers: int = 2,
         local_scope: Scope = "graph",
         global_: Global | Sequence[Global] = "hybrid",
+        global_norm: Norm = "layer",
         token_pooling: TokenPooling = "mean",
         num_hops: int = 2,
         linkage: Linkage = "average",
@@ -68,9 +70,9 @@ class GSMPlusPlus(GSM):
         super().__init__(
             channels, out_channels, num_layers, heads,
             tokenizer=tokenizer, local=local, local_layers=local_layers, local_scope=local_scope, global_=global_,
-            token_pooling=token_pooling, num_hops=num_hops, linkage=linkage, positions=positions, balance=balance,
-            in_channels=in_channels, node_types=node_types, edge_channels=edge_channels, edge_types=edge_types,
-            pe_channels=pe_channels, pe_width=pe_width, pe_encoder=pe_encoder, pe_signs=pe_signs, pe_norm=pe_norm,
-            wl_colours=wl_colours, head_channels=head_channels, readout=readout, pooling=pooling, dropout=dropout,
-            in_dropout=in_dropout,
+            global_norm=global_norm, token_pooling=token_pooling, num_hops=num_hops, linkage=linkage,
+            positions=positions, balance=balance, in_channels=in_channels, node_types=node_types,
+            edge_channels=edge_channels, edge_types=edge_types, pe_channels=pe_channels, pe_width=pe_width,
+            pe_encoder=pe_encoder, pe_signs=pe_signs, pe_norm=pe_norm, wl_colours=wl_colours,
+            head_channels=head_channels, readout=readout, pooling=pooling, dropout=dropout, in_dropout=in_dropout,
         )  # fmt: skip

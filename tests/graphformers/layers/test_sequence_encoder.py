@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -39,6 +39,26 @@ def test_a_sequence_does_not_hear_of_others(name: Global, bidirectional: bool, l
     for part in x.split(lengths):
         alone.append(model(part, torch.tensor([0, len(part)], dtype=torch.int32)))
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+@torch.no_grad()
+def test_batch_norm_leaves_a_token_its_length(norm: Literal["layer", "batch"]) -> None:
+    model = encoder("transformer", norm=norm)
+    for block in model.blocks:
+        block.narrow.weight.zero_()  # type: ignore[union-attr,operator]
+        block.narrow.bias.zero_()  # type: ignore[union-attr,operator]
+        block.mixer = Silent()
+    x, offsets = rows_of([3])
+    long, short = model(3 * x, offsets), model(x, offsets)
+    torch.testing.assert_close(long, short if norm == "layer" else 3 * short, rtol=1e-3, atol=1e-3)
+
+
+class Silent(nn.Module):
+    """A mixer that says nothing."""
+
+    def forward(self, x: Tensor, _: Tensor) -> Tensor:
+        return torch.zeros_like(x)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

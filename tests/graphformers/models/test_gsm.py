@@ -46,15 +46,17 @@ def inputs(seed: int, sizes: list[int]) -> tuple[dict[str, Tensor], Any, torch.G
     global_=st.sampled_from(["transformer", "hybrid", "retnet"]),
     positions=st.sampled_from([None, "hops", "tree"]),
     scope=st.sampled_from(["graph", "token"]),
+    norm=st.sampled_from(["layer", "batch"]),
     seed=st.integers(0, 2**31),
     sizes=st.lists(st.integers(0, 8), min_size=1, max_size=4),
 )
 @torch.no_grad()
 def test_company_does_not_matter(
-    tokenizer: str, global_: Any, positions: Any, scope: Any, seed: int, sizes: list[int]
+    tokenizer: str, global_: Any, positions: Any, scope: Any, norm: Any, seed: int, sizes: list[int]
 ) -> None:  # fmt: skip
     positions = positions if tokenizer in ("node", "leaf_order", "mixture") else None
-    model = with_statistics(gsm(tokenizer, global_=global_, positions=positions, local_scope=scope), 1)
+    options = {"global_": global_, "positions": positions, "local_scope": scope, "global_norm": norm}
+    model = with_statistics(gsm(tokenizer, **options), 1)
     together, graphs, _ = inputs(seed, sizes)
     y = model(**together, num_graphs=graphs.num_graphs)
     alone = [model(**part) for part in one_by_one(together, graphs)]
@@ -299,6 +301,7 @@ GOOD: dict[str, Any] = {"channels": 8, "out_channels": 2, "heads": 2, "node_type
         ({"local": "gat"}, "conv: expected 'gated_gcn', 'gine' or 'gcn', got 'gat'"),
         ({"local_layers": 0}, "local_layers: expected at least 1, or local=None, got 0"),
         ({"local_scope": "set"}, "local_scope: expected 'graph' or 'token', got 'set'"),
+        ({"global_norm": "group"}, "norm: expected 'batch', 'layer' or None, got 'group'"),
         ({"global_": "lstm"}, "global_: expected one of transformer"),
         ({"token_pooling": "max"}, "token_pooling: expected 'mean' or 'sum', got 'max'"),
         ({"balance": -1.0}, "balance: expected at least 0, got -1.0"),
