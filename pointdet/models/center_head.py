@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pointdet.boxes.detections import Detections
+from pointdet.models.conv_norm import ConvNormReLU
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
 from pointdet.ops.sparse_map import BlockMap
 
@@ -84,6 +85,22 @@ class CenterOutput:
     overlap: Tensor | None
 
 
+class _Branch(nn.Module):
+    """What says one thing of each cell: a hidden convolution, then the last one.
+
+    Shapes:
+        [B, channels, H, W] to [B, size, H, W].
+    """
+
+    def __init__(self, channels: int, size: int, *, bias: bool) -> None:
+        super().__init__()
+        self.hidden = _conv_norm_relu(channels, channels, bias=bias)
+        self.out = nn.Conv2d(channels, size, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.hidden(x))
+
+
 class CenterHead(nn.Module):
     """A shared convolution and a branch of two more for each thing that is predicted.
 
@@ -121,14 +138,11 @@ class CenterHead(nn.Module):
         self.cell_size = ((x1 - x0) / map_size[1], (y1 - y0) / map_size[0])
         width = settings.shared_channels
         self.shared = _conv_norm_relu(in_channels, width, bias=settings.shared_bias)
-        branches = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "heatmap": self.num_classes}
-        branches |= {"iou": 1} if settings.predict_iou else {}
-        self.branches = nn.ModuleDict({
-            name: nn.Sequential(
-                _conv_norm_relu(width, width, bias=settings.shared_bias), nn.Conv2d(width, out, 3, padding=1)
-            )
-            for name, out in branches.items()
-        })  # fmt: skip
+        sizes = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "hm": self.num_classes}
+        sizes |= {"iou": 1} if settings.predict_iou else {}
+        # One group of classes; the list is there for the names of weights, which those of several groups have.
+        branches = {name: _Branch(width, size, bias=settings.shared_bias) for name, size in sizes.items()}
+        self.groups = nn.ModuleList([nn.ModuleDict(branches)])
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -136,13 +150,15 @@ class CenterHead(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
                 module.reset_parameters()
-        for name, branch in self.branches.items():
-            last = branch[-1]  # type: ignore[index]
-            if name == "heatmap":
-                nn.init.constant_(last.bias, -2.19)
-            else:
-                nn.init.kaiming_normal_(last.weight)
-                nn.init.zeros_(last.bias)
+        for name, branch in self._branches.items():
+            assert branch.out.bias is not None
+            nn.init.constant_(branch.out.bias, -2.19 if name == "hm" else 0.0)
+            if name != "hm":
+                nn.init.kaiming_normal_(branch.out.weight)
+
+    @property
+    def _branches(self) -> dict[str, _Branch]:
+        return dict(self.groups[0].items())  # type: ignore[operator]
 
     def forward(self, x: Tensor | BlockMap) -> CenterOutput:
         """[B, C, H, W] to raw predictions, in float32 or the input's wider type.
@@ -154,9 +170,9 @@ class CenterHead(nn.Module):
         if tuple(x.shape[2:]) != self.map_size:
             raise ValueError(f"CenterHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
         shared = self.shared(x)
-        said = {name: _wide(branch(shared)) for name, branch in self.branches.items()}
+        said = {name: _wide(branch(shared)) for name, branch in self._branches.items()}
         codes = torch.cat([said[name] for name in ("center", "center_z", "dim", "rot")], 1)
-        return CenterOutput(said["heatmap"], codes, said["iou"][:, 0] if "iou" in said else None)
+        return CenterOutput(said["hm"], codes, said["iou"][:, 0] if "iou" in said else None)
 
     def losses(self, output: CenterOutput, boxes: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Losses of a batch.
@@ -260,9 +276,8 @@ def _at_cells(maps: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
     return torch.cat([one.flatten(1)[:, target.cell].T for one, target in zip(maps, targets, strict=True)])
 
 
-def _conv_norm_relu(in_channels: int, out_channels: int, *, bias: bool) -> nn.Sequential:
-    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01), nn.ReLU())
+def _conv_norm_relu(in_channels: int, out_channels: int, *, bias: bool) -> ConvNormReLU:
+    return ConvNormReLU(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), out_channels)
 
 
 def _wide(x: Tensor) -> Tensor:

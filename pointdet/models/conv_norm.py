@@ -1,4 +1,4 @@
-"""Convolution, batch norm, ReLU as one step; in evaluation the norm is folded into the convolution."""
+"""Convolution and batch norm as one step, with or without ReLU; in evaluation the norm goes into the convolution."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class ConvNormReLU(nn.Module):
-    """``relu(norm(conv(x)))``.
+class ConvNorm(nn.Module):
+    """``norm(conv(x))``.
 
     Outside training the norm is a fixed affine map of each channel, so its scale goes into the weights and its shift
-    becomes the bias: one pass over the map instead of three. The weights are small; folding them anew costs nothing.
+    into the bias: one pass over the map instead of two or three. The weights are small; folding them anew costs
+    nothing.
 
     Args:
-        conv: A convolution (or transposed one) without bias.
+        conv: A convolution, or transposed one.
         out_channels: Its output channels.
     """
 
@@ -25,11 +26,11 @@ class ConvNormReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training or torch.is_grad_enabled():
-            return torch.relu(self.norm(self.conv(x)))
+            return self.norm(self.conv(x))
         weight, bias = self.folded()
         if isinstance(self.conv, nn.ConvTranspose2d):
-            return F.conv_transpose2d(x, weight, bias, stride=self.conv.stride[0]).relu_()
-        return F.conv2d(x, weight, bias, stride=self.conv.stride[0], padding=int(self.conv.padding[0])).relu_()
+            return F.conv_transpose2d(x, weight, bias, stride=self.conv.stride[0])
+        return F.conv2d(x, weight, bias, stride=self.conv.stride[0], padding=int(self.conv.padding[0]))
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution that does the norm's work too, outside training."""
@@ -38,4 +39,13 @@ class ConvNormReLU(nn.Module):
         assert norm.running_var is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         over_outputs = (1, -1, 1, 1) if isinstance(conv, nn.ConvTranspose2d) else (-1, 1, 1, 1)
-        return conv.weight * scale.view(over_outputs), norm.bias - norm.running_mean * scale
+        mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
+        return conv.weight * scale.view(over_outputs), norm.bias - mean * scale
+
+
+class ConvNormReLU(ConvNorm):
+    """``relu(norm(conv(x)))``, as :class:`ConvNorm`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return torch.relu(y) if y.requires_grad else y.relu_()

@@ -11,7 +11,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from pointdet.models.conv_norm import ConvNormReLU
+from pointdet.models.conv_norm import ConvNorm, ConvNormReLU
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ class BasicBlock(nn.Module):
         self.first = ConvNormReLU(
             nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False), out_channels
         )
-        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.norm = _norm(out_channels)
-        self.skip = (
-            nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), _norm(out_channels))
+        self.second = ConvNorm(nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False), out_channels)
+        self.project = (
+            ConvNorm(nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), out_channels)
             if project
-            else nn.Identity()
+            else None
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.norm(self.second(self.first(x))) + self.skip(x))
+        skip = x if self.project is None else self.project(x)
+        return torch.relu(self.second(self.first(x)) + skip)
 
 
 class ResidualBEVBackbone(nn.Module):
@@ -137,10 +137,6 @@ class ResidualBEVBackbone(nn.Module):
             x = stage(x)
             parts.append(up(x))
         return torch.cat(parts, dim=1)
-
-
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 def _resize(in_channels: int, out_channels: int, up: float) -> nn.Conv2d | nn.ConvTranspose2d:

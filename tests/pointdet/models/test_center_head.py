@@ -211,6 +211,22 @@ def test_a_head_learns_where_boxes_are() -> None:
         assert iou_3d(box[None].numpy(), boxes[0, label - 1][None].numpy()).item() > 0.7
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_folding_norms_changes_nothing(bias: bool) -> None:
+    model = head(shared_bias=bias).eval()
+    g = torch.Generator().manual_seed(1)
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.running_mean.normal_(generator=g)  # type: ignore[union-attr]
+            part.running_var.uniform_(0.5, 2, generator=g)  # type: ignore[union-attr]
+    x = torch.randn(2, 6, *MAP, generator=g, dtype=torch.float64)
+    plain = model(x)
+    with torch.no_grad():
+        folded = model(x)
+    for a, b in zip(plain.__dict__.values(), folded.__dict__.values(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_as_many_parameters_as_published() -> None:
     published = CenterHead(384, CLASSES, RANGE, MAP, CenterHeadSettings())
     assert sum(p.numel() for p in published.parameters()) == 450_188

@@ -34,8 +34,8 @@ def test_a_block_as_the_formula_reads(project: bool) -> None:
     x = torch.randn(2, 4, 8, 6, dtype=torch.float64)
     stride = 2 if project else 1
     y = normed(F.conv2d(x, block.first.conv.weight, stride=stride, padding=1), block.first.norm).relu()
-    y = normed(F.conv2d(y, block.second.weight, padding=1), block.norm)
-    skip = normed(F.conv2d(x, block.skip[0].weight, stride=2), block.skip[1]) if project else x
+    y = normed(F.conv2d(y, block.second.conv.weight, padding=1), block.second.norm)
+    skip = x if block.project is None else normed(F.conv2d(x, block.project.conv.weight, stride=2), block.project.norm)
     torch.testing.assert_close(block(x), (y + skip).relu())
     with torch.no_grad():
         torch.testing.assert_close(block(x), (y + skip).relu())
