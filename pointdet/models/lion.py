@@ -37,7 +37,7 @@ from pointdet.ops.windows import Axis, from_groups, to_groups
 from pointdet.ops.winograd import EDGE
 
 if TYPE_CHECKING:
-    from formerdata.kitti import Batch
+    from formerdata.detection import Batch
 
 Window = tuple[int, int, int]
 AXES: tuple[Axis, Axis] = ("x", "y")

@@ -1,21 +1,21 @@
 """KITTI object detection: reading, checking, augmenting and batching the official layout."""
 
-from formerdata.kitti.augment import (
-    Augmentations,
+from formerdata.detection import (
+    Batch,
     GlobalRotation,
     GlobalScaling,
     GlobalTranslation,
-    GroundTruthSampling,
     RandomFlip,
     Sample,
+    collate,
+    load_batches,
 )
-from formerdata.kitti.batch import Batch, collate
+from formerdata.kitti.augment import Augmentations, GroundTruthSampling
 from formerdata.kitti.calibration import Calibration, read_calibration
 from formerdata.kitti.conversion import boxes_from_objects, image_boxes, objects_from_boxes
 from formerdata.kitti.dataset import KittiDataset
 from formerdata.kitti.files import Layout, image_shape, looks_like_kitti, read_plane, read_scan, read_split
 from formerdata.kitti.frame import Frame, FrameInfo, in_field_of_view, read_frame
-from formerdata.kitti.loader import load_batches
 from formerdata.kitti.objects import (
     CLASS_NAMES,
     Objects,

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from formerdata.kitti.augment import Augmentations, Sample
+from formerdata.detection.sample import Sample
+from formerdata.kitti.augment import Augmentations
 from formerdata.kitti.conversion import boxes_from_objects
 from formerdata.kitti.database import ObjectDatabase, cached_database
 from formerdata.kitti.files import Layout, read_split

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from formerdata.boxes import bev_collides, points_in_boxes
+from formerdata.detection import Sample
 from formerdata.kitti import (
     Augmentations,
     GlobalRotation,
@@ -26,7 +27,7 @@ from formerdata.kitti import (
     read_frame,
     read_scan,
 )
-from formerdata.kitti.augment import Sample, height_above_plane
+from formerdata.kitti.augment import height_above_plane
 from formerdata.kitti.database import difficulty
 from formerdata.kitti.index import build_index
 from formerdata.kitti.objects import parse_objects

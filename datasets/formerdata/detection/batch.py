@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from formerdata.kitti.frame import FrameInfo
-
-if TYPE_CHECKING:
-    from formerdata.kitti.augment import Sample
+from formerdata.detection.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -21,16 +18,16 @@ class Batch:
     """Samples of a batch, B of them.
 
     Attributes:
-        points: [P, 5] float32: sample index, x, y, z, intensity.
+        points: [P, 4 + F] float32: sample index, x, y, z, features.
         boxes: [B, M, 7] float32, zero padded.
         labels: [B, M] int64, 1-based; 0 is padding.
-        frames: Of each sample.
+        frames: What the data set knows of each sample (:class:`~formerdata.detection.Sample`'s ``info``).
     """
 
     points: Tensor
     boxes: Tensor
     labels: Tensor
-    frames: tuple[FrameInfo, ...]
+    frames: tuple[Any, ...]
 
     @property
     def batch_size(self) -> int:
@@ -49,11 +46,12 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Put samples together."""
+    """Put samples together; all must have as many features."""
     most = max((len(sample.boxes) for sample in samples), default=0)
     boxes = np.zeros((len(samples), most, 7), dtype=np.float32)
     labels = np.zeros((len(samples), most), dtype=np.int64)
-    points = np.empty((sum(len(sample.points) for sample in samples), 5), dtype=np.float32)
+    width = 1 + samples[0].points.shape[1] if samples else 4
+    points = np.empty((sum(len(sample.points) for sample in samples), width), dtype=np.float32)
     begin = 0
     for i, sample in enumerate(samples):
         boxes[i, : len(sample.boxes)] = sample.boxes

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from formerdata.kitti.augment import Sample
-from formerdata.kitti.batch import Batch, collate
+from formerdata.detection.batch import Batch, collate
+from formerdata.detection.sample import Sample
 from formerkit.io import DataError
 
 

@@ -1,0 +1,17 @@
+"""What data sets of LiDAR scans have in common: samples, batches, loading, changes of whole scenes."""
+
+from formerdata.detection.augment import GlobalRotation, GlobalScaling, GlobalTranslation, RandomFlip
+from formerdata.detection.batch import Batch, collate
+from formerdata.detection.loader import load_batches
+from formerdata.detection.sample import Sample
+
+__all__ = [
+    "Batch",
+    "GlobalRotation",
+    "GlobalScaling",
+    "GlobalTranslation",
+    "RandomFlip",
+    "Sample",
+    "collate",
+    "load_batches",
+]
