@@ -86,7 +86,7 @@ def sequences(local: Conv) -> Make:
         assert task.graphs.pe is not None
         return GSMPlusPlus(
             GSM_CHANNELS, heads=HEADS, local=local, local_layers=GSM_LAYERS, pe_channels=task.graphs.pe.shape[1],
-            pe_norm=True, **task.model_arguments,
+            pe_norm=True, global_norm="batch", **task.model_arguments,
         )  # fmt: skip
 
     return make

@@ -264,6 +264,13 @@ def test_the_hierarchy_of_a_batch_hears_features_and_places() -> None:
         batch_hierarchy(torch.full((4, 1), torch.nan), path)
 
 
+def test_features_break_ties_that_numbers_would() -> None:
+    path, kinds = torch.tensor([[0, 1], [1, 2]]), torch.tensor([3, 1, 2])
+    # Three types are as far from each other as any; the two ends differ in nothing else.
+    orders = [x[batch_hierarchy(x, path, smoothing=0).leaf_order].tolist() for x in (kinds, kinds.flip(0))]
+    assert orders[0] == orders[1]
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, sizes=SIZES, types=st.booleans())
 def test_a_graph_has_the_hierarchy_that_it_has_alone(seed: int, sizes: list[int], types: bool) -> None:
@@ -281,6 +288,10 @@ def test_a_graph_has_the_hierarchy_that_it_has_alone(seed: int, sizes: list[int]
             rows = tree.clusters[level, graphs.batch == number], alone.clusters[min(level, alone.num_levels)]
             same = [(row[:, None] == row).tolist() for row in rows]
             assert same[0] == same[1]
+        if alone.num_levels:
+            marked, worth = (part[graphs.batch == number] for part in (tree.partners[0], tree.joins[0]))
+            assert torch.equal(torch.where(marked < 0, marked, marked - first), alone.partners[0])
+            torch.testing.assert_close(worth, alone.joins[0], rtol=0, atol=0, equal_nan=True)
     for row in tree.clusters[1:]:
         # Clusters are numbered as the leaves read.
         assert bool((row[tree.leaf_order].diff() >= 0).all())
