@@ -1,6 +1,7 @@
 """The Waymo Open Dataset's v2 layout (Parquet): reading, checking, indexing and writing, without TensorFlow."""
 
 from formerdata.waymo.boxes import WaymoBoxes, concatenate_boxes, empty_boxes
+from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import SegmentIndex, build_index, cached_index
 from formerdata.waymo.layout import component_path, is_labelled, segments, split_folders
 from formerdata.waymo.range_image import LidarCalibration, range_image_points
@@ -19,6 +20,7 @@ __all__ = [
     "SegmentWriter",
     "WaymoBoxes",
     "WaymoFrame",
+    "WaymoFrames",
     "WaymoSegment",
     "build_index",
     "cached_index",

@@ -13,7 +13,6 @@ import numpy as np
 
 from formerdata.boxes import points_in_boxes
 from formerdata.scenes.layout import World, build_world
-from formerdata.scenes.lidar import SENSOR_HEIGHT
 from formerdata.scenes.materials import Material, table
 from formerdata.scenes.mesh import Mesh, box, merge
 from formerdata.scenes.settings import SceneSettings
@@ -136,7 +135,7 @@ class BuiltInSegment:
         world_from_vehicle = pose_matrix(self._pose(seconds))
         surfaces = self._surfaces(seconds)
         site_from_world = np.linalg.inv(self._world_from_site)
-        images, points, pixel_poses = {}, [], np.empty(0)
+        images, points, pixel_poses, top = {}, [], np.empty(0), 0
         for scanner in self.scanners:
             sectors = np.array_split(np.arange(scanner.width), self.settings.sectors if scanner.laser == TOP else 1)
             poses = [self._pose(seconds + _delay(scanner, columns)) for columns in sectors]
@@ -146,11 +145,12 @@ class BuiltInSegment:
             vehicle_from_site = np.linalg.inv(world_from_vehicle) @ self._world_from_site
             points += [p @ vehicle_from_site[:3, :3].T + vehicle_from_site[:3, 3] for p in taken.points]
             if scanner.laser == TOP:
+                top = sum(map(len, taken.points))
                 by_column = np.repeat(np.array(poses), [len(columns) for columns in sectors], axis=0)
                 pixel_poses = np.ascontiguousarray(np.broadcast_to(by_column, (scanner.height, *by_column.shape)))
         found = np.concatenate(points)
-        boxes = self._boxes(seconds, world_from_vehicle, found, sum(len(each) for each in points[:2]))
-        stamp = _BEGIN + self._number * 10**9 + int(round(seconds * 1e6))
+        boxes = self._boxes(seconds, world_from_vehicle, found, top)
+        stamp = _BEGIN + self._number * 10**9 + round(seconds * 1e6)
         return BuiltInFrame(RawFrame(stamp, world_from_vehicle, images, pixel_poses, boxes), found)
 
     def _places(self, seconds: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from formerdata.kitti.cache import cached
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.join import align, check_segment, only_row, transforms
+from formerdata.waymo.labels import read_objects
 from formerdata.waymo.layout import component_path, is_labelled
 from formerdata.waymo.range_image import LidarCalibration
 from formerdata.waymo.schema import (
@@ -18,11 +19,9 @@ from formerdata.waymo.schema import (
     LASER,
     LASERS,
     LIDAR,
-    LIDAR_BOX,
     LIDAR_CALIBRATION,
     LIDAR_POSE,
     LIDAR_SEGMENTATION,
-    OBJECT,
     TIMESTAMP,
     TOP,
     VEHICLE_POSE,
@@ -131,7 +130,7 @@ def build_index(split: str | os.PathLike[str], segment: str, *, labelled: bool |
         segmentation_rows=_segmentation_rows(split, segment, timestamps),
         **calibration,
         labelled=np.array(labelled),
-        **_objects(split, segment, timestamps, labelled=labelled),
+        **read_objects(split, segment, timestamps, labelled=labelled),
     )
 
 
@@ -191,54 +190,3 @@ def _segmentation_rows(split: str | os.PathLike[str], segment: str, timestamps: 
             found = align(table, timestamps, top, "lidar", partial=True)
             rows[:] = found
     return rows
-
-
-def _objects(
-    split: str | os.PathLike[str], segment: str, timestamps: np.ndarray, *, labelled: bool
-) -> dict[str, np.ndarray]:
-    from formerdata.waymo.boxes import empty_boxes
-
-    if not labelled:
-        return {"starts": np.zeros(len(timestamps) + 1, dtype=np.int64), **vars(empty_boxes())}
-    path = component_path(split, LIDAR_BOX, segment)
-    if not path.is_file():
-        raise DataError(
-            path, "the component table is absent", expected=f"{LIDAR_BOX.name} (labelled=False for a split without)"
-        )
-    with Table(path, LIDAR_BOX) as table:
-        check_segment(table, segment)
-        frames = table.keys(TIMESTAMP)
-        strangers = np.setdiff1d(frames, timestamps)
-        if len(strangers):
-            raise DataError(
-                path,
-                f"boxes of {len(strangers)} frames that {LIDAR.folder} does not have (first {strangers[0]})",
-                field=TIMESTAMP,
-                expected="the frames of the other tables",
-            )
-        order = np.argsort(frames, kind="stable")
-        starts = np.searchsorted(frames[order], timestamps)
-        boxes = _read_boxes(table).select(order)
-    return {"starts": np.append(starts, len(order)).astype(np.int64), **vars(boxes)}
-
-
-def _read_boxes(table: Table) -> WaymoBoxes:
-    parts = ["box.center.x", "box.center.y", "box.center.z", "box.size.x", "box.size.y", "box.size.z", "box.heading"]
-    boxes = np.stack([table.whole(part) for part in parts], axis=1)
-    if not np.isfinite(boxes).all():
-        row, column = np.argwhere(~np.isfinite(boxes))[0]
-        raise DataError(table.path, f"row {row} is not finite", field=parts[column], expected="finite numbers")
-    vectors = [
-        np.stack([table.whole(f"{name}.{axis}", absent=np.nan) for axis in "xyz"], axis=1)
-        for name in ("speed", "acceleration")
-    ]
-    return WaymoBoxes(
-        boxes,
-        table.whole("type"),
-        table.keys(OBJECT),
-        *vectors,
-        table.whole("num_lidar_points_in_box", absent=0),
-        table.whole("num_top_lidar_points_in_box", absent=0),
-        table.whole("difficulty_level.detection", absent=0),
-        table.whole("difficulty_level.tracking", absent=0),
-    )

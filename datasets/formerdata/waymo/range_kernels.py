@@ -24,9 +24,7 @@ def unproject(start, stop, image, inclinations, azimuths, extrinsic, poses, vehi
             if not distance > 0.0:
                 continue
             flat = level * distance
-            x, y, z = _move(
-                extrinsic, azimuths[column, 0] * flat, azimuths[column, 1] * flat, rise * distance
-            )
+            x, y, z = _move(extrinsic, azimuths[column, 0] * flat, azimuths[column, 1] * flat, rise * distance)
             if posed:
                 x, y, z = _move_by_angles(poses[row, column], x, y, z)
                 x, y, z = _move(vehicle_from_world, x, y, z)

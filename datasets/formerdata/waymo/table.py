@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from formerdata.waymo.columns import present_columns
 from formerdata.waymo.schema import LASER, LASERS, OBJECT, SEGMENT, Component
 from formerkit.io import DataError, require
 
@@ -50,7 +51,7 @@ class Table:
             # Not memory-mapped and not read ahead: the process holds the pages of one row, not of a row group.
             self._file = file_class(self.path, buffer_size=_BUFFER, page_checksum_verification=True)
         try:
-            self.columns = self._present_columns()
+            self.columns = present_columns(self.path, self._file.schema_arrow, component)
         except DataError:
             self.close()
             raise
@@ -149,20 +150,6 @@ class Table:
         values: np.ndarray = cell.values.to_numpy(zero_copy_only=False)
         return values
 
-    def _present_columns(self) -> list[str]:
-        import pyarrow as pa
-
-        schema = self._file.schema_arrow
-        for key in self.component.keys:
-            _check_type(self.path, schema, key, _key_kind(pa, schema, key))
-        present = []
-        for short, kind in self.component.columns.items():
-            name = self.component.column(short)
-            if schema.get_field_index(name) >= 0 or short not in self.component.optional:
-                _check_type(self.path, schema, name, kind)
-                present.append(short)
-        return present
-
     @contextmanager
     def _naming(
         self, field: str | None = None, *, row_group: int | None = None, expected: str = "undamaged pages"
@@ -175,9 +162,7 @@ class Table:
                 raise
             where = "" if row_group is None else f"row group {row_group} of {len(self.group_starts) - 1} "
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(
-                self.path, f"{where}cannot be read ({reason})", field=field, expected=expected
-            ) from error
+            raise DataError(self.path, f"{where}cannot be read ({reason})", field=field, expected=expected) from error
 
 
 class _Cursor:
@@ -194,34 +179,3 @@ class _Cursor:
                 raise EOFError(f"ends after {self.position + 1} rows")
             self.position += 1
         return self._batch
-
-
-def _key_kind(pa: ModuleType, schema: Any, key: str) -> str:
-    if key in (SEGMENT, OBJECT):
-        return "string"
-    index = schema.get_field_index(key)
-    named = key == LASER and index >= 0 and _is_string(pa, schema.field(index).type)
-    return "string" if named else "int"
-
-
-def _check_type(path: Path, schema: Any, name: str, kind: str) -> None:
-    import pyarrow as pa
-
-    index = schema.get_field_index(name)
-    if index < 0:
-        some = ", ".join(schema.names[:6]) + (", ..." if len(schema.names) > 6 else "")
-        raise DataError(path, f"no such column (there are: {some})", field=name, expected=f"a column of type {kind}")
-    found = inner = schema.field(index).type
-    is_list = pa.types.is_list(found) or pa.types.is_large_list(found) or pa.types.is_fixed_size_list(found)
-    if kind.endswith("s") and is_list:
-        inner = found.value_type
-    fits = {"string": _is_string(pa, inner), "int": pa.types.is_integer(inner), "float": pa.types.is_floating(inner)}
-    if is_list != kind.endswith("s") or not fits[kind.rstrip("s")]:
-        wanted = f"a list of {kind}" if kind.endswith("s") else kind
-        raise DataError(path, f"a column of type {found}", field=name, expected=wanted)
-
-
-def _is_string(pa: ModuleType, kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

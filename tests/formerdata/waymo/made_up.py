@@ -49,9 +49,7 @@ def slow_points(
                 continue
             azimuth = math.pi * (1 - 2 * (column + 0.5) / width) - yaw
             flat = math.cos(elevation) * distance
-            point = np.array(
-                [math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation) * distance, 1.0]
-            )
+            point = np.array([math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation) * distance, 1.0])
             point = calibration.extrinsic @ point
             if poses is not None:
                 assert vehicle_from_world is not None
@@ -82,7 +80,9 @@ def image(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 def boxes(rng: np.random.Generator, count: int) -> WaymoBoxes:
     """Objects anywhere."""
     numbers = rng.integers(0, 3, (4, count))
-    places = np.column_stack([rng.uniform(-50, 50, (count, 3)), rng.uniform(1, 5, (count, 3)), rng.uniform(-3, 3, count)])
+    places = np.column_stack(
+        [rng.uniform(-50, 50, (count, 3)), rng.uniform(1, 5, (count, 3)), rng.uniform(-3, 3, count)]
+    )
     ids = np.array([f"object_{i}" for i in range(count)], dtype=np.str_)
     motion = rng.normal(size=(2, count, 3))
     if count:
@@ -100,7 +100,11 @@ def raw_frame(rng: np.random.Generator, number: int, size: tuple[int, int], coun
 
 
 def write_segment(
-    split: Path, name: str = "segment_a", counts: tuple[int, ...] = (3, 0, 2), size: tuple[int, int] = (5, 9), seed: int = 0
+    split: Path,
+    name: str = "segment_a",
+    counts: tuple[int, ...] = (3, 0, 2),
+    size: tuple[int, int] = (5, 9),
+    seed: int = 0,
 ) -> tuple[dict[int, LidarCalibration], list[RawFrame]]:
     """A segment with a frame for each of ``counts``, which are its numbers of boxes."""
     rng = np.random.default_rng(seed)
