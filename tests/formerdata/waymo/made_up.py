@@ -44,7 +44,7 @@ def slow_points(
         else:
             elevation = calibration.inclinations[height - 1 - row]
         for column in range(width):
-            distance = image[row, column, 0]
+            distance = float(image[row, column, 0])
             if not distance > 0:
                 continue
             azimuth = math.pi * (1 - 2 * (column + 0.5) / width) - yaw
