@@ -169,8 +169,8 @@ def _lidar_rows(lidar: Table, segment: str) -> tuple[np.ndarray, np.ndarray]:
 def _calibration(table: Table) -> dict[str, np.ndarray]:
     lasers = table.keys(LASER)
     rows = [only_row(table, np.flatnonzero(lasers == number), LASERS[number]) for number in LASERS]
-    listed = [row["beam_inclination.values"] for row in map(table.row, rows)]
-    listed = [np.zeros(0) if each is None else np.asarray(each, dtype=np.float64) for each in listed]
+    cells = [table.row(row)["beam_inclination.values"] for row in rows]
+    listed = [np.zeros(0) if cell is None else np.asarray(cell, dtype=np.float64) for cell in cells]
     bounds = [table.whole(f"beam_inclination.{side}")[rows] for side in ("min", "max")]
     return {
         "extrinsics": transforms(table, "extrinsic.transform")[rows],

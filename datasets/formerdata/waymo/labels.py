@@ -56,15 +56,16 @@ def _read_boxes(table: Table) -> WaymoBoxes:
     if not np.isfinite(boxes).all():
         row, column = np.argwhere(~np.isfinite(boxes))[0]
         raise DataError(table.path, f"row {row} is not finite", field=parts[column], expected="finite numbers")
-    vectors = [
+    speed, acceleration = (
         np.stack([table.whole(f"{name}.{axis}", absent=np.nan) for axis in "xyz"], axis=1)
         for name in ("speed", "acceleration")
-    ]
+    )
     return WaymoBoxes(
         boxes,
         table.whole("type"),
         table.keys(OBJECT),
-        *vectors,
+        speed,
+        acceleration,
         table.whole("num_lidar_points_in_box", absent=0),
         table.whole("num_top_lidar_points_in_box", absent=0),
         table.whole("difficulty_level.detection", absent=0),

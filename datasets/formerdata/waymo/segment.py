@@ -135,14 +135,19 @@ class WaymoSegment:
                 labels = segmentation.get(number) if laser == TOP else None
                 parts.append(self._points(image, laser, number, poses, vehicle_from_world, labels))
         empty = (np.zeros((0, 5), np.float32), np.zeros(0, np.int8), np.zeros(0, np.int8), np.zeros(0, bool))
-        columns = [np.concatenate(each) for each in zip((*empty, np.zeros((0, 2), np.int32)), *parts, strict=True)]
+        points, own, numbers, zones, classes = (
+            np.concatenate(each) for each in zip((*empty, np.zeros((0, 2), np.int32)), *parts, strict=True)
+        )
         return WaymoFrame(
             self.name,
             int(index.timestamps[position]),
-            *columns[:4],
+            points,
+            own,
+            numbers,
+            zones,
             boxes=index.frame_boxes(position),
             world_from_vehicle=pose,
-            segmentation=columns[4] if segmentation else None,
+            segmentation=classes if segmentation else None,
         )
 
     def _points(

@@ -189,7 +189,8 @@ def test_prepare_says_what_is_no_data_set(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.slow
 def test_the_programs_run_in_parallel(tmp_path: Path) -> None:
-    options = ["--num-train", "2", "--num-val", "0", "--num-workers", "2", "--num_frames", "1", "--detail", "0.02"]
+    options = ["--num-train", "2", "--num-val", "0", "--num-workers", "2", "--settings.num_frames", "1"]
+    options += ["--settings.detail", "0.02"]
     for command in (["formerdata.waymo", str(tmp_path), *options], ["formerdata.prepare", "waymo", str(tmp_path)]):
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, timeout=580)
     assert len(list(tmp_path.rglob("*.npz"))) == 2
