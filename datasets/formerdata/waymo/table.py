@@ -135,7 +135,8 @@ class Table:
             cursor = _Cursor(group, batches)
         with self._naming(row_group=group):
             batch = cursor.read(place)
-        self._cursors = [cursor, *self._cursors[: _CURSORS - 1]]
+        if number + 1 < self.group_starts[group + 1]:  # one at its end is of no use, and holds the row's memory
+            self._cursors = [cursor, *self._cursors[: _CURSORS - 1]]
         return {short: self._cell(batch, short) for short in self.columns}
 
     def _cell(self, batch: Any, short: str) -> np.ndarray | None:
