@@ -48,14 +48,14 @@ def test_arrows_go_down_only(package: str) -> None:
 
 LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.detection", "formerdata.kitti", "formerdata.graphs",
-    "formerdata.ogb",
-    "formerdata.store", "formerdata.temporal", "formerkit.mixers", "graphformers", "graphformers.encodings",
+    "formerdata.ogb", "formerdata.store", "formerdata.temporal", "formerdata.waymo", "formerkit.mixers", "graphformers",
+    "graphformers.encodings",
     "graphformers.layers", "graphformers.metrics", "graphformers.models", "graphformers.ops", "graphformers.sources",
     "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
 )  # fmt: skip
 HEAVY = (
     "numba", "scipy", "matplotlib", "lightning_fabric", "torch_geometric", "open3d", "spconv", "tensorboardX",
-    "jsonargparse", "ogb", "pandas", "sklearn", "rdkit", "networkx",
+    "jsonargparse", "ogb", "pandas", "pyarrow", "sklearn", "rdkit", "networkx",
 )  # fmt: skip
 
 

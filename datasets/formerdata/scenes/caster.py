@@ -33,6 +33,7 @@ def cast(
     num_owners: int,
     chance: np.ndarray,
     max_range: float,
+    block_ends: tuple[int, ...] = (UPPER_BEAMS, NUM_BEAMS),
 ) -> Hits:
     """The nearest triangle on every ray.
 
@@ -43,6 +44,7 @@ def cast(
         num_owners: Number of objects.
         chance: ``[64, A]`` float64 in [0, 1): decides which pulses pass a triangle of low opacity.
         max_range: Triangles beyond are not met, m.
+        block_ends: Where the beams of each of the rays' origins end.
     """
     from formerdata.scenes import caster_kernels  # numba is costly to import
 
@@ -59,7 +61,7 @@ def cast(
         rays.azimuths,
         float(rays.max_offset),
         rays.origins,
-        np.array([UPPER_BEAMS, NUM_BEAMS]),
+        np.array(block_ends),
         chance,
         float(max_range),
         distance,

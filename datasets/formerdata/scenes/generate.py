@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from formerdata.progress import progress_bar
 from formerdata.scenes.scene import Scene, make_scene
+from formerdata.scenes.series import claim, run, series
 from formerdata.scenes.settings import SceneSettings
-from formerkit.io import DataError, atomic_write
+from formerkit.io import atomic_write
 
 MANIFEST = "formerdata_scenes.json"
 # Raise it whenever the same settings and seed come to give other bytes.
@@ -55,11 +52,11 @@ def generate(
     if num_train < 0 or num_val < 0 or not 0 < total <= 1_000_000:
         raise ValueError(f"num_train and num_val: expected 1 to 1000000 scenes in all, got {num_train} and {num_val}")
     root = Path(root)
-    _claim(root, _manifest(num_train, num_val, seed, settings))
+    claim(root, MANIFEST, _manifest(num_train, num_val, seed, settings))
     missing = [i for i in range(total) if not _path(root, "calib", i).exists()]
     if missing:
         work = partial(_write_scene, root, seed, settings)
-        made = _run(work, missing, num_workers)
+        made = run(work, missing, num_workers)
         for _ in progress_bar(made, len(missing), "generating scenes", "scene", show=progress):
             pass
     for name, numbers in (("train", range(num_train)), ("val", range(num_train, total))):
@@ -71,56 +68,8 @@ def generate(
 
 
 def _manifest(num_train: int, num_val: int, seed: int, settings: SceneSettings) -> dict[str, object]:
-    body: dict[str, object] = {
-        "generator": "formerdata.scenes",
-        "version": _VERSION,
-        "num_train": num_train,
-        "num_val": num_val,
-        "seed": seed,
-        "settings": asdict(settings),
-    }
-    return body | {"digest": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()}
-
-
-def _claim(root: Path, manifest: dict[str, object]) -> None:
-    """Make sure that ``root`` is ours to write to, and put the manifest there."""
-    path = root / MANIFEST
-    if path.exists():
-        try:
-            present = json.loads(path.read_text())
-        except (ValueError, UnicodeDecodeError) as error:
-            raise DataError(path, f"unreadable manifest ({error})", expected="JSON; move the folder away") from error
-        if not isinstance(present, dict) or present.get("digest") != manifest["digest"]:
-            differ = sorted(
-                k
-                for k in manifest
-                if k != "digest" and (not isinstance(present, dict) or present.get(k) != manifest[k])
-            )
-            raise DataError(
-                root,
-                f"holds built-in scenes of another kind ({', '.join(differ) or 'digest'} differ)",
-                expected="an empty folder, or one made with the same arguments",
-            )
-        return
-    # A run that was killed while it wrote the manifest leaves an unfinished one.
-    if root.exists() and any(not entry.name.startswith(f".{MANIFEST}.") for entry in root.iterdir()):
-        raise DataError(
-            root,
-            f"is not empty and holds no {MANIFEST}: it was not made by this generator and is left alone",
-            expected="an empty or absent folder",
-        )
-    with atomic_write(path, "w") as file:
-        json.dump(manifest, file, indent=2)
-
-
-def _run(work: partial[None], numbers: list[int], num_workers: int | None) -> Iterator[None]:
-    workers = min(num_workers or os.cpu_count() or 1, len(numbers))
-    if workers <= 1:
-        yield from map(work, numbers)
-        return
-    # Spawned, not forked: the caller may hold threads (torch's) that do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(work, numbers, chunksize=1)
+    choices = {"num_train": num_train, "num_val": num_val, "seed": seed, "settings": asdict(settings)}
+    return series("formerdata.scenes", _VERSION, choices)
 
 
 def _path(root: Path, kind: str, number: int) -> Path:
