@@ -11,10 +11,13 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import formerkit
 from formerkit.io import CheckpointError, ConfigError, FormerkitError
+
+if TYPE_CHECKING:
+    from pointdet.reference_match import Layout
 
 
 def import_reference(
@@ -23,7 +26,7 @@ def import_reference(
     config: dict[str, Any],
     *,
     strict: bool = True,
-    layout: str = "auto",
+    layout: Layout = "auto",
     limit: int | None = 20,
 ) -> list[str]:
     """Convert a checkpoint of the reference to a file of ours.
@@ -53,8 +56,11 @@ def import_reference(
     if Path(output).suffix != SUFFIX:
         raise ConfigError(f"output: expected a name that ends with {SUFFIX}, got {output}")
     checkpoint = read_reference(source)
-    expected = model_from_config(config).state_dict()
-    result = match(checkpoint.state, expected, config["model"]["operator"], layout=layout)  # type: ignore[arg-type]
+    try:
+        expected = model_from_config(config).state_dict()
+        result = match(checkpoint.state, expected, config["model"]["operator"], layout=layout)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"model: {error.args[0]}") from error
     if not result.is_whole and (strict or not result.weights):
         hint = "" if not result.weights else "\n  (--no-strict takes what fits and lists the rest)"
         raise CheckpointError(f"{source}: not of this model\n  " + "\n  ".join(result.lines(limit)) + hint)
@@ -93,11 +99,15 @@ def export_reference(source: str, output: str) -> list[str]:
 
     Raises:
         CheckpointError: If the source is damaged or not of a detector of this version.
+        ConfigError: If the output has the name of a file of ours.
         OSError: If the output cannot be written.
     """
+    from formerkit.training.weights import SUFFIX
     from pointdet.checkpoints import stored_weights
     from pointdet.reference_checkpoint import reference_content, write_reference
 
+    if Path(output).suffix == SUFFIX:
+        raise ConfigError(f"output: expected the name of a checkpoint of OpenPCDet's, .pth, got {output}")
     weights, state = stored_weights(source)
     about = state.get("reference") or {"it": state.get("step", 0)}
     try:
@@ -128,6 +138,22 @@ def _parser() -> ArgumentParser:
     return parser
 
 
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The program's own words, and those that override settings, whose names have dots."""
+    words: list[str] = []
+    overrides: list[str] = []
+    queue = list(argv)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("--") or "." not in word.split("=", 1)[0]:
+            words.append(word)
+            continue
+        overrides.append(word)
+        if "=" not in word and queue:
+            overrides.append(queue.pop(0))
+    return words, overrides
+
+
 def _resolved(path: str | None, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of a file with overrides.
 
@@ -148,7 +174,8 @@ def _resolved(path: str | None, overrides: Sequence[str]) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    options, overrides = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
+    words, overrides = _split(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(words)
     try:
         if options.to_reference:
             if options.config or overrides:

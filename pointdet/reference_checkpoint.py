@@ -5,6 +5,7 @@ Such a file is a mapping: ``epoch``, ``it`` (steps), ``model_state``, ``optimize
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections import OrderedDict
@@ -66,11 +67,10 @@ def read_reference(path: str | os.PathLike[str]) -> ReferenceCheckpoint:
             result.about[key] = value
         elif key != _MODEL and value is not None:
             result.not_taken.append(_described(str(key), value))
-    counter = state.get(COUNTER)
-    if torch.is_tensor(counter) and counter.dtype == torch.int64 and counter.shape == (1,):
+    if (counter := state.get(COUNTER)) is not None:
+        if not torch.is_tensor(counter) or counter.dtype != torch.int64 or counter.shape != (1,) or counter.is_meta:
+            raise CheckpointError(f"{path}: {COUNTER} is {_described('', counter)}, expected one int64")
         result.about[COUNTER] = int(counter)
-    elif counter is not None:
-        raise CheckpointError(f"{path}: {COUNTER} is {_described('', counter)}, expected one int64")
     return result
 
 
@@ -138,8 +138,6 @@ def write_reference(path: str | os.PathLike[str], content: dict[str, Any]) -> st
     Raises:
         OSError: If it cannot be written; what stood there stays.
     """
-    import hashlib
-
     path, buffer = Path(path), io.BytesIO()
     torch.save(
         {"version": f"formerkit+{formerkit.__version__}", **content}, buffer, _use_new_zipfile_serialization=False

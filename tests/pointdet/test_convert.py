@@ -63,7 +63,7 @@ def test_there_and_back_is_the_same_to_the_bit(tmp_path: Path, capsys: Any, oper
         str(tmp_path / "b.pth"),
     )
     options = ["--config", config_file(tmp_path), "--model.operator", operator]
-    assert main([source, ours, *options]) == 0
+    assert main([*options, source, ours]) == 0
     out = capsys.readouterr().out
     assert "not taken: global_step (4321), optimizer_state (state of 1 parameters)" in out
     assert "epoch 7, it 812, version pcdet+0.6.0" in out
@@ -154,10 +154,13 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, capsys: Any
 def test_wrong_commands(tmp_path: Path, capsys: Any) -> None:
     source = reference_file(tmp_path / "a.pth", reference_state())
     config = config_file(tmp_path)
+    few = ["--model.backbone.group_sizes", "[64, 64]"]
     commands = {
         "--config: expected": [source, "o.safetensors"],
         "ends with .safetensors": [source, str(tmp_path / "o.pth"), "--config", config],
-        "unknown option '--strickt'": [source, "o.safetensors", "--config", config, "--strickt", "1"],
+        "unknown option '--model.opperator'": [source, "o.safetensors", "--config", config, "--model.opperator", "ttt"],
+        "model: windows and group_sizes": [source, "o.safetensors", *few, "--config", config],
+        "expected the name of a checkpoint of OpenPCDet": [source, "o.safetensors", "--to-reference"],
         "carries its configuration": [source, "o.pth", "--config", config, "--to-reference"],
         "not a file of weights of this project": [source, str(tmp_path / "b.pth"), "--to-reference"],
         "cannot be read": [str(tmp_path / "absent.pth"), "o.safetensors", "--config", config],
