@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointdet.models.name_rules import NameRules
@@ -21,6 +21,7 @@ RULES = NameRules(
 number, word = st.integers(0, 40), st.from_regex(r"[a-z_0-9]{1,8}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(s=number, n=number, leaf=word)
 def test_numbers_are_scaled_and_shifted(s: int, n: int, leaf: str) -> None:
     pairs = {
