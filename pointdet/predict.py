@@ -26,30 +26,28 @@ from formerkit.memory import keep_freed_memory
 
 
 def load_detector(checkpoint: str | Path) -> Any:
-    """The model of a checkpoint of ``pointdet.train``, in evaluation mode on the CPU.
+    """The model of a checkpoint of ``pointdet.train`` or ``pointdet.convert``, in evaluation mode on the CPU.
 
     Args:
-        checkpoint: Its folder, or a run's folder (then its best one, else its newest).
+        checkpoint: Its folder, or a run's folder (then its best one, else its newest), or a converted file.
 
     Raises:
         CheckpointError: If there is none, or it is damaged or of something else.
     """
-    from formerkit.training.checkpoint import latest_checkpoint, load_checkpoint
+    from pointdet.checkpoints import stored_weights
     from pointdet.settings import model_from_config
 
-    path = Path(checkpoint)
-    if (path / "checkpoints").is_dir():
-        found = latest_checkpoint(path / "checkpoints", "best") or latest_checkpoint(path / "checkpoints")
-        if found is None:
-            raise CheckpointError(f"{path}: no whole checkpoint in its folder checkpoints")
-        path = found
-    loaded = load_checkpoint(path)
+    weights, state = stored_weights(checkpoint)
+    if missing := state.get("missing"):
+        raise CheckpointError(
+            f"{checkpoint}: a part of a detector: {len(missing)} entries are missing ({missing[0]}, ...)"
+        )
     try:
-        model = model_from_config(loaded.state["config"])
-        model.load_state_dict(loaded.model)
+        model = model_from_config(state["config"])
+        model.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, ArgumentError, RuntimeError) as error:
         why = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: not a checkpoint of a detector of this version ({why[:300]})") from error
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of a detector of this version ({why[:300]})") from error
     return model.eval()
 
 
@@ -99,7 +97,7 @@ def predict(
     """Detect in scans and write result files and pictures.
 
     Args:
-        checkpoint: Folder of a checkpoint, or of a run.
+        checkpoint: Folder of a checkpoint or of a run, or a converted file.
         source: A scan, or a folder of scans.
         output: Folder of the results.
         pictures: Whether to draw each frame.
@@ -149,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     keep_freed_memory()
     parser = ArgumentParser(prog="python -m pointdet.predict", description=__doc__)
-    parser.add_argument("checkpoint", type=str, help="folder of a checkpoint, or of a run")
+    parser.add_argument("checkpoint", type=str, help="folder of a checkpoint or of a run, or a converted file")
     parser.add_argument("source", type=str, help="a scan (.bin, .npy, .pcd, .ply), or a folder of scans")
     parser.add_argument("--output", type=str, default="predictions", help="folder of the results")
     parser.add_argument("--pictures", type=bool, default=True, help="draw each frame")

@@ -1,0 +1,71 @@
+"""Every name of the reference's models has one here, and the other way, without a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from pointdet.models.lion_blocks import Operator
+from pointdet.models.lion_names import from_reference, is_sparse_kernel, reference_names, to_reference
+from tests import goldens
+from tests.pointdet.models import lion_keys
+from tests.pointdet.models.lion_reference import REFERENCE_OPERATORS
+
+PARTS = {
+    "residual 2D backbone": lion_keys.residual_bev(),
+    "centre head": lion_keys.centre_head(),
+    "centre head with biases": lion_keys.centre_head(5, bias=True),
+    "sparse centre head": lion_keys.sparse_centre_head(),
+    "TransFusion head": lion_keys.transfusion_head(),
+}
+
+
+def stored(operator: Operator) -> dict[str, list[int]]:
+    keys = goldens.state_dict_keys()[REFERENCE_OPERATORS[operator]]
+    return {key: shape for key, shape, _ in keys if key != "global_step"}
+
+
+def assert_one_to_one(keys: list[str], operator: Operator) -> None:
+    ours = [from_reference(key, operator) for key in keys]
+    assert len(set(ours)) == len(keys)
+    assert [to_reference(name, operator) for name in ours] == keys
+
+
+@pytest.mark.parametrize("operator", REFERENCE_OPERATORS)
+def test_every_stored_name_maps_both_ways(operator: Operator) -> None:
+    keys = stored(operator)
+    assert len(keys) == {"mamba": 862, "retnet": 658, "rwkv": 1272, "xlstm": 1678, "ttt": 862}[operator]
+    assert_one_to_one(list(keys), operator)
+    kernels = {key for key in keys if is_sparse_kernel(from_reference(key, operator))}
+    assert kernels == {key for key, shape in keys.items() if len(shape) == 5}
+    assert len(kernels) == 12
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_names_of_the_other_models_map_both_ways(part: str) -> None:
+    assert_one_to_one(list(PARTS[part]), "mamba")
+
+
+@pytest.mark.parametrize("operator", REFERENCE_OPERATORS)
+def test_names_of_the_layers_on_the_ground_plane_map_both_ways(operator: Operator) -> None:
+    prefix = "backbone_3d.linear_out.blocks.0."
+    block = [key.removeprefix(prefix) for key in stored(operator) if key.startswith(prefix)]
+    assert len(block) > 8
+    assert_one_to_one(list(lion_keys.ground_layers(block)), operator)
+
+
+def test_names_of_another_operator_or_model_are_errors() -> None:
+    key = "backbone_3d.linear_1.encoder.0.blocks.0.mamba.A_log"
+    assert from_reference(key, "mamba") == "backbone.blocks.0.encoder.0.blocks.0.mixer.directions.0.A_log"
+    with pytest.raises(KeyError, match="no name here"):
+        from_reference(key, "retnet")
+    for other in ("global_step", "backbone_3d.conv_input.0.weight", "roi_head.x", "module." + key, key + ".x"):
+        with pytest.raises(KeyError, match="no name here"):
+            from_reference(other)
+    with pytest.raises(KeyError, match="no reference name"):
+        to_reference("head.something.else")
+
+
+def test_reference_names_is_a_table_by_the_references_names() -> None:
+    assert reference_names(["backbone.merges.0.norm.bias"]) == {
+        "backbone_3d.dow1.norm.bias": "backbone.merges.0.norm.bias"
+    }
