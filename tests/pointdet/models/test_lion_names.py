@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator
 from pointdet.models.lion_names import from_reference, is_sparse_kernel, reference_names, to_reference
+from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
 from tests import goldens
 from tests.pointdet.models import lion_keys
 from tests.pointdet.models.lion_reference import REFERENCE_OPERATORS
@@ -69,3 +71,23 @@ def test_reference_names_is_a_table_by_the_references_names() -> None:
     assert reference_names(["backbone.merges.0.norm.bias"]) == {
         "backbone_3d.dow1.norm.bias": "backbone.merges.0.norm.bias"
     }
+
+
+def test_waymos_backbone_and_head_have_these_names_and_shapes() -> None:
+    bev = ResidualBEVBackbone(128, ResidualBEVSettings())
+    wanted = lion_keys.residual_bev()
+    ours = {to_reference(f"bev.{name}"): tuple(value.shape) for name, value in bev.state_dict().items()}
+    # The list gives all transposed kernels one size.
+    assert ours.keys() == wanted.keys()
+    assert {k: v for k, v in ours.items() if "deblocks" not in k} == {
+        k: v for k, v in wanted.items() if "deblocks" not in k
+    }
+
+
+@pytest.mark.parametrize(("classes", "bias"), [(3, False), (5, True)])
+def test_centre_heads_have_these_names_and_shapes(classes: int, bias: bool) -> None:
+    names = [f"class {n}" for n in range(classes)]
+    settings = CenterHeadSettings(shared_bias=bias, iou_exponents=(0.5,) * classes, nms_iou=0.1)
+    head = CenterHead(384, names, (0, 0, 0, 8, 8, 1), (8, 8), settings)
+    ours = {to_reference(f"head.{name}"): tuple(value.shape) for name, value in head.state_dict().items()}
+    assert ours == lion_keys.centre_head(classes, bias=bias)
