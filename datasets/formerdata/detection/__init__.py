@@ -1,6 +1,12 @@
 """What data sets of LiDAR scans have in common: samples, batches, loading, changes of whole scenes."""
 
-from formerdata.detection.augment import GlobalRotation, GlobalScaling, GlobalTranslation, RandomFlip
+from formerdata.detection.augment import (
+    GlobalRotation,
+    GlobalScaling,
+    GlobalTranslation,
+    RandomFlip,
+    SceneAugmentations,
+)
 from formerdata.detection.batch import Batch, collate
 from formerdata.detection.loader import load_batches
 from formerdata.detection.sample import Sample
@@ -12,6 +18,7 @@ __all__ = [
     "GlobalTranslation",
     "RandomFlip",
     "Sample",
+    "SceneAugmentations",
     "collate",
     "load_batches",
 ]

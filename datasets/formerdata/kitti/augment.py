@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from formerdata.boxes import bev_collides, limit_period, points_in_any_box
-from formerdata.detection.augment import GlobalRotation, GlobalScaling, GlobalTranslation, RandomFlip
+from formerdata.boxes import bev_collides, points_in_any_box
+from formerdata.detection.augment import SceneAugmentations
 from formerdata.detection.sample import Sample
 from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.database import ObjectDatabase
@@ -86,26 +86,15 @@ def height_above_plane(boxes: np.ndarray, plane: np.ndarray, calibration: Calibr
 
 
 @dataclass(frozen=True)
-class Augmentations:
+class Augmentations(SceneAugmentations):
     """All of them, in the reference's order; None leaves one out.
 
     Attributes:
-        sampling: Pasting of objects.
-        flip, rotation, scaling, translation: Of the whole scene.
-        epochs: In so many epochs, the first of a run, samples are augmented; None for all. A detector that ends on
-            scenes as they are knows better how many objects these hold.
+        sampling: Pasting of objects, which comes first.
+        flip, rotation, scaling, translation, epochs: Of the whole scene.
     """
 
     sampling: GroundTruthSampling | None = field(default_factory=GroundTruthSampling)
-    flip: RandomFlip | None = field(default_factory=RandomFlip)
-    rotation: GlobalRotation | None = field(default_factory=GlobalRotation)
-    scaling: GlobalScaling | None = field(default_factory=GlobalScaling)
-    translation: GlobalTranslation | None = None
-    epochs: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 0:
-            raise ValueError(f"augmentations.epochs: expected None or a number from 0 on, got {self.epochs}")
 
     def __call__(
         self,
@@ -115,14 +104,8 @@ class Augmentations:
         generator: np.random.Generator,
         epoch: int = 0,
     ) -> Sample:
-        active = self.epochs is None or epoch < self.epochs
-        if active and self.sampling is not None and database is not None:
+        if self.active(epoch) and self.sampling is not None and database is not None:
             sample = self.sampling(sample, database, class_names, generator)
         detected = sample.labels > 0
         sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
-        for step in (self.flip, self.rotation, self.scaling, self.translation):
-            if active and step is not None:
-                sample = step(sample, generator)
-        boxes = sample.boxes.copy()
-        boxes[:, 6] = limit_period(boxes[:, 6])
-        return replace(sample, boxes=boxes)
+        return self.changed(sample, generator, epoch)

@@ -1,6 +1,7 @@
 """The Waymo Open Dataset's v2 layout (Parquet): reading, checking, indexing and writing, without TensorFlow."""
 
 from formerdata.waymo.boxes import WaymoBoxes, concatenate_boxes, empty_boxes
+from formerdata.waymo.dataset import WaymoDataset, WaymoInfo, waymo_augmentations
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import SegmentIndex, build_index, cached_index
 from formerdata.waymo.layout import component_path, is_labelled, segments, split_folders
@@ -19,8 +20,10 @@ __all__ = [
     "SegmentIndex",
     "SegmentWriter",
     "WaymoBoxes",
+    "WaymoDataset",
     "WaymoFrame",
     "WaymoFrames",
+    "WaymoInfo",
     "WaymoSegment",
     "build_index",
     "cached_index",
@@ -31,4 +34,5 @@ __all__ = [
     "range_image_points",
     "segments",
     "split_folders",
+    "waymo_augmentations",
 ]

@@ -1,0 +1,130 @@
+"""Waymo as a torch data set: a sample is a function of (seed, epoch, frame) alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.sample import Sample
+from formerdata.waymo.boxes import WaymoBoxes
+from formerdata.waymo.frames import WaymoFrames
+from formerdata.waymo.schema import BOX_TYPES
+from formerdata.waymo.segment import WaymoFrame
+from formerkit.seeds import generator
+
+Range = tuple[float, float, float, float, float, float]
+CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")
+"""What detectors are trained for; signs are labelled, too."""
+
+
+def waymo_augmentations(epochs: int | None = None) -> SceneAugmentations:
+    """LION's changes of whole scenes on Waymo: flips along both axes, rotation, scaling, translation.
+
+    The paper pastes objects of other frames as well, which is not done here yet.
+
+    Args:
+        epochs: In which samples are augmented; LION leaves out the last of a run.
+    """
+    return SceneAugmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs)
+
+
+@dataclass(frozen=True)
+class WaymoInfo:
+    """What is known of a frame besides its points.
+
+    Attributes:
+        segment, timestamp: Its key.
+        boxes: All its labels, as they are scored; None in a split without them.
+    """
+
+    segment: str
+    timestamp: int
+    boxes: WaymoBoxes | None
+
+    @property
+    def frame_id(self) -> str:
+        """A name for files and people."""
+        return f"{self.segment}_{self.timestamp}"
+
+
+class WaymoDataset(torch.utils.data.Dataset):
+    """Frames of a split, all scanners, for a detector.
+
+    A point has five numbers: x, y, z in the vehicle's frame, and the hyperbolic tangents of intensity and elongation,
+    which have no upper limit (as LION's and OpenPCDet's configurations have it). Points of no-label zones are kept.
+
+    Args:
+        split: Folder of the split, for example ``ROOT/training``.
+        class_names: Classes to detect, in label order, of ``BOX_TYPES``.
+        point_cloud_range: Lower (x, y, z), upper (x, y, z), m. Points are cut in x and y (in z the voxels do that); in
+            training also boxes whose centre is outside.
+        augmentations: For training; None for evaluation. In training boxes without a point are left out.
+        seed: Of all randomness.
+        interval: Every so many frames of a segment; 5 in LION's published configuration.
+        returns: Of the laser pulses.
+        cache_dir: Where indexes are kept; ``SPLIT/.formerkit`` if None.
+
+    Raises:
+        ValueError: On a class that Waymo does not have.
+        DataError: If a segment is broken, or there is none.
+        MissingExtraError: If pyarrow is absent.
+    """
+
+    def __init__(
+        self,
+        split: str | os.PathLike[str],
+        class_names: Sequence[str] = CLASS_NAMES,
+        point_cloud_range: Range = (-75.52, -75.52, -2.0, 75.52, 75.52, 4.0),
+        augmentations: SceneAugmentations | None = None,
+        *,
+        seed: int = 0,
+        interval: int = 1,
+        returns: Sequence[int] = (1, 2),
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if unknown := [name for name in class_names if name not in BOX_TYPES[1:]]:
+            raise ValueError(f"class_names: expected some of {', '.join(BOX_TYPES[1:])}, got {unknown[0]!r}")
+        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
+        self.augmentations, self.seed = augmentations, seed
+        self.frames = WaymoFrames(split, interval=interval, returns=returns, cache_dir=cache_dir)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
+        epoch, position = index if isinstance(index, tuple) else (0, index)
+        sample = self._sample(self.frames[position])
+        if self.augmentations is None:
+            return replace(sample, points=self._in_range(sample.points))
+        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
+        sample = self.augmentations.changed(sample, random, epoch)
+        points = self._in_range(sample.points)
+        lower, upper = np.array(self.point_cloud_range[:3]), np.array(self.point_cloud_range[3:])
+        inside = np.all((sample.boxes[:, :3] >= lower) & (sample.boxes[:, :3] <= upper), axis=1)
+        return replace(
+            sample, points=points[random.permutation(len(points))], boxes=sample.boxes[inside],
+            labels=sample.labels[inside],
+        )  # fmt: skip
+
+    def _sample(self, frame: WaymoFrame) -> Sample:
+        """With boxes of the classes to detect; in training of those that have points."""
+        points = frame.points.copy()
+        np.tanh(points[:, 3:], out=points[:, 3:])
+        boxes, labels = np.zeros((0, 7), np.float32), np.zeros(0, np.int64)
+        if frame.boxes is not None:
+            numbers = [self.class_names.index(name) + 1 if name in self.class_names else 0 for name in BOX_TYPES]
+            labels = np.array(numbers)[frame.boxes.types]
+            wanted = (labels > 0) & ((frame.boxes.num_points > 0) | (self.augmentations is None))
+            boxes, labels = frame.boxes.boxes[wanted].astype(np.float32), labels[wanted]
+        return Sample(points, boxes, labels, WaymoInfo(frame.segment, frame.timestamp, frame.boxes))
+
+    def _in_range(self, points: np.ndarray) -> np.ndarray:
+        x0, y0, _, x1, y1, _ = self.point_cloud_range
+        x, y = points[:, 0], points[:, 1]
+        return points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
