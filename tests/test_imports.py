@@ -48,7 +48,7 @@ def test_arrows_go_down_only(package: str) -> None:
 
 LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.kitti", "formerdata.graphs", "formerdata.ogb",
-    "formerdata.store", "formerdata.temporal", "formerkit.mixers", "graphformers", "graphformers.encodings",
+    "formerdata.store", "formerdata.temporal", "formerdata.waymo", "formerkit.mixers", "graphformers", "graphformers.encodings",
     "graphformers.layers", "graphformers.metrics", "graphformers.models", "graphformers.ops", "graphformers.sources",
     "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
 )  # fmt: skip
