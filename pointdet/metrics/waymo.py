@@ -159,7 +159,7 @@ def evaluate_waymo(truth: WaymoObjects, found: WaymoObjects) -> WaymoResult:
         )
     counted = truth.num_points != 0
     labels, of_truth = labels_that_count(truth), of_truth[counted]
-    scores = []
+    scores: list[WaymoScore] = []
     for shard in SHARDS:
         scores += _scores(shard, _Rows(labels, of_truth, shard), _Rows(found, of_found, shard), num_frames)
     return WaymoResult(tuple(scores), num_frames, int((~has_truth).sum()), int((~has_found).sum()))
