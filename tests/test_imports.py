@@ -50,7 +50,8 @@ LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.kitti", "formerdata.graphs", "formerdata.ogb",
     "formerdata.store", "formerdata.temporal", "formerdata.waymo", "formerkit.mixers", "graphformers",
     "graphformers.encodings", "graphformers.layers", "graphformers.metrics", "graphformers.models",
-    "graphformers.ops", "graphformers.sources", "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
+    "graphformers.ops", "graphformers.sources", "graphformers.tasks", "graphformers.temporal",
+    "graphformers.theory", "graphformers.tokenizers",
 )  # fmt: skip
 HEAVY = (
     "numba", "scipy", "matplotlib", "lightning_fabric", "torch_geometric", "open3d", "spconv", "tensorboardX",

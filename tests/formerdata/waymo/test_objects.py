@@ -153,7 +153,8 @@ def test_a_foreign_file_is_written_byte_for_byte() -> None:
 def test_round_trip(count: int, draw: st.DataObject) -> None:
     objects = some_objects(count)
     boxes = objects.boxes.copy()
-    boxes[:, :3] = draw.draw(st.lists(st.floats(-1e3, 1e3), min_size=count * 3, max_size=count * 3)) and boxes[:, :3]
+    centres = st.lists(st.floats(-1e3, 1e3), min_size=count * 3, max_size=count * 3)
+    boxes[:, :3] = np.array(draw.draw(centres)).reshape(count, 3)
     objects = replace(objects, boxes=boxes, timestamps=objects.timestamps + draw.draw(st.integers(0, 2**60)))
     content = format_objects(concatenate([objects, objects]))
     assert_same(parse_objects(content, "test"), concatenate([objects, objects]))
