@@ -134,7 +134,7 @@ def test_thresholds_and_thin_boxes() -> None:
     # Moved by a share s of the length, boxes overlap by (1 - s) / (1 + s): s = 1/4 gives 0.6.
     for kind, name, ap in ((1, "VEHICLE", 0), (2, "PEDESTRIAN", 1), (3, "SIGN", 1), (4, "CYCLIST", 1)):
         assert both(frame([car()], kind=kind), frame([car(11)], [0.9], kind), kind=name)[0] == pytest.approx(ap)
-    thin = car()[:4] + [0.01] + car()[5:]
+    thin = [*car()[:4], 0.01, *car()[5:]]
     assert both(frame([thin]), frame([thin], [0.9])) == (0, 0)
     thin[4] = 0.0101
     assert both(frame([thin]), frame([thin], [0.9])) == pytest.approx((1, 1))
@@ -298,7 +298,7 @@ def test_a_half_turn_of_all_detections_exchanges_heading_accuracy(seed: int) -> 
     """Boxes stay where they are, so AP does; heading-weighted precision becomes precision less what it was."""
     rng = np.random.default_rng(seed)
     truth, found = random_objects(rng, 40, 3), random_objects(rng, 60, 3)
-    turned = replace(found, boxes=found.boxes + [0, 0, 0, 0, 0, 0, np.pi])
+    turned = replace(found, boxes=found.boxes + np.array([0, 0, 0, 0, 0, 0, np.pi]))
     for a, b in zip(evaluate_waymo(truth, found).scores, evaluate_waymo(truth, turned).scores, strict=True):
         np.testing.assert_allclose(b.precision, a.precision)
         reached = a.recall > 0
