@@ -83,7 +83,7 @@ def objects_of_frame(
     """
     n = len(types)
     columns = {
-        "context_names": np.full(n, context_name, dtype=np.str_), "timestamps": np.full(n, timestamp), "types": types,
+        "context_names": np.full(n, context_name), "timestamps": np.full(n, timestamp), "types": types,
         "boxes": boxes, "scores": np.ones(n) if scores is None else scores,
         "difficulty": np.zeros(n) if difficulty is None else difficulty,
         "num_points": np.full(n, -1) if num_points is None else num_points,

@@ -161,6 +161,15 @@ def test_round_trip(count: int, draw: st.DataObject) -> None:
     assert len(literal_fields(content)) == 2 * count
 
 
+def test_names_are_kept_whole() -> None:
+    objects = concatenate(
+        [empty_objects(), some_objects(1), objects_of_frame("a longer drive", 3, np.ones((1, 7)), np.array([2]))]
+    )
+    assert objects.context_names.tolist() == ["drive", "a longer drive"]
+    assert objects.ids.tolist() == ["é0", ""]
+    assert parse_objects(format_objects(objects), "test").context_names.tolist() == ["drive", "a longer drive"]
+
+
 def test_headings_are_written_as_the_format_wants_them() -> None:
     objects = some_objects(3)
     objects.boxes[:, 6] = [np.pi, 7.0, -4.0]
