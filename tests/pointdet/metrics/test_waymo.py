@@ -140,6 +140,12 @@ def test_thresholds_and_thin_boxes() -> None:
     assert both(frame([thin]), frame([thin], [0.9])) == pytest.approx((1, 1))
 
 
+def test_boxes_of_one_plan_at_other_heights_do_not_match() -> None:
+    for lift, ap in ((0.0, 1), (0.2, 1), (0.4, 0), (1.5, 0), (3.0, 0)):  # (1.5 - 0.2) / (1.5 + 0.2) > 0.7
+        raised = [*car()[:2], lift, *car()[3:]]
+        assert both(frame([car()]), frame([raised], [0.9]))[0] == pytest.approx(ap)
+
+
 def test_a_score_of_just_the_cutoff_is_kept() -> None:
     result = evaluate_waymo(frame([car()]), frame([car()], [0.29])).score("VEHICLE", 1)
     assert result.recall.tolist() == [1.0] * 30 + [0.0] * 71
