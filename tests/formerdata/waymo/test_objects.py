@@ -94,6 +94,20 @@ def test_fields_come_back(whole: int, real: float, text: str, flag: bool) -> Non
     assert raw[2][2] == text.encode()
 
 
+@pytest.mark.parametrize("whole", [-(2**63), -1, 2**62, 2**63 - 1])
+def test_largest_numbers_come_back(whole: int) -> None:
+    content = field(1, "int", whole)
+    assert list(fields(Span(content, 0, len(content), "test"), {1: ("a", "int")}, "M")) == [("a", whole)]
+
+
+def test_a_field_may_not_leave_its_message() -> None:
+    """Behind the inner message the file goes on, so that the bytes are there."""
+    content = b"\x0a\x03\x0a\x02a" + field(2, "text", "behind")
+    (_, inner), *_ = fields(Span(content, 0, len(content), "test"), {1: ("m", "message")}, "M")
+    with pytest.raises(DataError, match=r"byte 2, field 'N.t': the field ends at byte 6, what holds it at byte 5"):
+        list(fields(inner, {1: ("t", "text")}, "N"))
+
+
 def test_repeated_doubles_packed_or_not_and_unknown_fields() -> None:
     packed = field(1, "message", struct.pack("<2d", 1.5, -2.0))
     content = field(9, "text", "skipped") + packed + field(1, "doubles", [3.0, 4.0]) + field(8, "float", 1.0)
