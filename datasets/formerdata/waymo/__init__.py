@@ -1,13 +1,23 @@
-"""The Waymo Open Dataset's v2 layout (Parquet): reading, checking, indexing and writing, without TensorFlow."""
+"""The Waymo Open Dataset: the v2 layout (Parquet), and the files of its evaluation and submission; no TensorFlow."""
 
 from formerdata.waymo.boxes import WaymoBoxes, concatenate_boxes, empty_boxes
 from formerdata.waymo.dataset import WaymoDataset, WaymoInfo, waymo_augmentations
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import SegmentIndex, build_index, cached_index
 from formerdata.waymo.layout import component_path, is_labelled, segments, split_folders
+from formerdata.waymo.objects import TYPE_NAMES, WaymoObjects, concatenate_objects, empty_objects, objects_of_frame
+from formerdata.waymo.objects_file import (
+    NoLabelZone,
+    format_objects,
+    parse_objects,
+    read_objects,
+    read_zones,
+    write_objects,
+)
 from formerdata.waymo.range_image import LidarCalibration, range_image_points
 from formerdata.waymo.schema import BOX_TYPES, COMPONENTS, LASERS, TOP
 from formerdata.waymo.segment import WaymoFrame, WaymoSegment
+from formerdata.waymo.submission import SubmissionInfo, read_submission, write_submission
 from formerdata.waymo.write import RawFrame, SegmentWriter
 
 __all__ = [
@@ -15,24 +25,38 @@ __all__ = [
     "COMPONENTS",
     "LASERS",
     "TOP",
+    "TYPE_NAMES",
     "LidarCalibration",
+    "NoLabelZone",
     "RawFrame",
     "SegmentIndex",
     "SegmentWriter",
+    "SubmissionInfo",
     "WaymoBoxes",
     "WaymoDataset",
     "WaymoFrame",
     "WaymoFrames",
     "WaymoInfo",
+    "WaymoObjects",
     "WaymoSegment",
     "build_index",
     "cached_index",
     "component_path",
     "concatenate_boxes",
+    "concatenate_objects",
     "empty_boxes",
+    "empty_objects",
+    "format_objects",
     "is_labelled",
+    "objects_of_frame",
+    "parse_objects",
     "range_image_points",
+    "read_objects",
+    "read_submission",
+    "read_zones",
     "segments",
     "split_folders",
     "waymo_augmentations",
+    "write_objects",
+    "write_submission",
 ]
