@@ -149,9 +149,10 @@ def test_focal_loss_of_a_cell() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**31), many=st.booleans())
-def test_detections_as_the_rules_read(seed: int, many: bool) -> None:
+@given(seed=st.integers(0, 2**31), many=st.booleans(), least=st.sampled_from([0.1, 0.6]))
+def test_detections_as_the_rules_read(seed: int, many: bool, least: float) -> None:
     options: dict[str, Any] = {"max_candidates": 40 if many else 7, "center_limits": (-5.0, -5.0, -1.0, 5.0, 5.0, 1.0)}
+    options["score_threshold"] = least
     model, said = head(**options), output(seed, 1)
     (found,) = model.detections(said)
     scores = said.heatmap[0].sigmoid()
@@ -163,7 +164,7 @@ def test_detections_as_the_rules_read(seed: int, many: bool) -> None:
     candidates = []
     for score, k, i, j in ranked:
         box = model.decoded(said.codes[0, :, i, j][None], torch.tensor([i * MAP[1] + j])).numpy()
-        if score > 0.1 and abs(box[0, 0]) <= 5 and abs(box[0, 1]) <= 5 and abs(box[0, 2]) <= 1:
+        if score > least and abs(box[0, 0]) <= 5 and abs(box[0, 1]) <= 5 and abs(box[0, 2]) <= 1:
             assert said.overlap is not None
             fits = min(1.0, max(0.0, (said.overlap[0, i, j].item() + 1) / 2))
             share = model.settings.iou_exponents[k]
