@@ -233,7 +233,13 @@ def test_positions_are_heard(positions: Any) -> None:
     edges = torch.stack([torch.arange(8), torch.arange(1, 9)])
     together |= {"edge_index": edges, "edge_attr": together["edge_attr"][:1].expand(8, 2)}
     with torch.no_grad():
-        assert not torch.allclose(model(**together), with_statistics(gsm("leaf_order"), 1)(**together))
+        places, before = model.branches[0].positions, model(**together)
+        for part in (places.bias, places.added):  # type: ignore[union-attr]
+            for table in part.parameters():  # type: ignore[union-attr]
+                table.add_(torch.randn(table.shape, dtype=torch.float64))
+            after = model(**together)
+            assert not torch.allclose(after, before)
+            before = after
     model(**together).square().sum().backward()
     table = next(p for name, p in model.named_parameters() if "positions.bias" in name)
     assert bool(table.grad.abs().sum() > 0)  # type: ignore[union-attr]
