@@ -254,7 +254,10 @@ def test_the_router_gets_a_gradient_and_balance_a_loss() -> None:
     assert model.mixture.router.weight.grad is not None
     assert float(model.mixture.router.weight.grad.abs().sum()) > 0
     assert model.auxiliary_loss is not None
-    assert model.auxiliary_loss.item() > 0
+    half, model.balance = model.auxiliary_loss.item(), 1.0
+    model(**single)
+    assert half > 0
+    assert model.auxiliary_loss.item() == pytest.approx(2 * half)
     model.eval()(**single)
     assert model.auxiliary_loss is None
 
