@@ -23,7 +23,6 @@ class Cell:
         metric: Of the scores. higher_is_better: Of it.
         scores: Of the test part, one of each seed, as the metric's tables show them (percent, or as they are).
         parameters: Of the model.
-        seconds: All runs together took.
     """
 
     task: str
@@ -33,7 +32,6 @@ class Cell:
     higher_is_better: bool
     scores: tuple[float, ...]
     parameters: int
-    seconds: float
 
     @staticmethod
     def of(task: str, tokens: str, encoder: str, results: Sequence[dict[str, Any]]) -> Cell:
@@ -42,7 +40,6 @@ class Cell:
         return Cell(
             task, tokens, encoder, first["metric"], first["higher_is_better"],
             tuple(result["test"] * first["scale"] for result in results), first["parameters"],
-            sum(result.get("seconds", 0.0) for result in results),
         )  # fmt: skip
 
     @property

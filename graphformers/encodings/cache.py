@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from formerdata.graphs import PackedGraphs
 from formerdata.graphs.csr import csr_graph
+from formerdata.graphs.runs import blocks_of_runs
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -67,18 +68,9 @@ def content_key(graphs: PackedGraphs, settings: EncodingSettings) -> str:
 
 
 def _computed(graphs: PackedGraphs, settings: EncodingSettings) -> dict[str, Tensor]:
-    blocks = [_of_block(graphs, graphs_of_block, settings) for graphs_of_block in _blocks(graphs.node_starts)]
+    chosen = blocks_of_runs(graphs.node_starts, NODES_AT_ONCE)
+    blocks = [_of_block(graphs, graphs_of_block, settings) for graphs_of_block in chosen]
     return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
-
-
-def _blocks(node_starts: Tensor) -> list[range]:
-    """Runs of graphs of at most NODES_AT_ONCE nodes, or of one graph."""
-    blocks, begin, count = [], 0, len(node_starts) - 1
-    while begin < count:
-        end = int(torch.searchsorted(node_starts, node_starts[begin] + NODES_AT_ONCE, right=True)) - 1
-        blocks.append(range(begin, min(count, max(begin + 1, end))))
-        begin = blocks[-1].stop
-    return blocks
 
 
 def _of_block(graphs: PackedGraphs, numbers: range, settings: EncodingSettings) -> dict[str, Tensor]:

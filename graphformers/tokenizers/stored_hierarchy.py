@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 from formerdata.graphs import PackedGraphs
+from formerdata.graphs.runs import blocks_of_runs
 from torch import Tensor
 
 from formerkit.mixers.packing import starts_of
@@ -25,15 +26,12 @@ def with_hierarchies(graphs: PackedGraphs, linkage: Linkage = "average") -> Pack
     """
     if graphs.x is None:
         raise ValueError("x: expected features or types of nodes, of which clusters are made")
-    parts, begin = [], 0
-    while begin < len(graphs):
-        most = graphs.node_starts[begin] + NODES_AT_ONCE
-        end = max(begin + 1, int(torch.searchsorted(graphs.node_starts, most, right=True)) - 1)
-        part = graphs.batch(range(begin, min(end, len(graphs))))
+    parts = []
+    for numbers in blocks_of_runs(graphs.node_starts, NODES_AT_ONCE):
+        part = graphs.batch(numbers)
         assert part.x is not None
         tree = batch_hierarchy(part.x, part.edge_index, part.batch, part.num_graphs, pe=part.pe, linkage=linkage)
         parts.append(cluster_columns(tree, part.batch, part.num_graphs))
-        begin = end
     width = max((part.shape[1] for part in parts), default=1)
     # A graph that has no levels left repeats its last one.
     padded = [torch.cat([part, part[:, -1:].expand(-1, width - part.shape[1])], 1) for part in parts]

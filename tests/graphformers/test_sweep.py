@@ -126,11 +126,11 @@ def test_names_that_are_not_there(folder: Path) -> None:
 
 
 CELLS = [
-    Cell("cycle", "node", "A", "accuracy", True, (50.0, 52.0), 9, 1.0),
-    Cell("cycle", "node", "B", "accuracy", True, (90.0, 92.0), 9, 1.0),
-    Cell("path", "node", "A", "RMSE", False, (0.5,), 9, 1.0),
-    Cell("path", "node", "B", "RMSE", False, (0.75,), 9, 1.0),
-    Cell("path", "level", "B", "RMSE", False, (0.625,), 9, 1.0),
+    Cell("cycle", "node", "A", "accuracy", True, (50.0, 52.0), 9),
+    Cell("cycle", "node", "B", "accuracy", True, (90.0, 92.0), 9),
+    Cell("path", "node", "A", "RMSE", False, (0.5,), 9),
+    Cell("path", "node", "B", "RMSE", False, (0.75,), 9),
+    Cell("path", "level", "B", "RMSE", False, (0.625,), 9),
 ]
 
 

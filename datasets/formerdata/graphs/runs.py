@@ -21,3 +21,17 @@ def rows_of_runs(starts: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     counts = starts[chosen + 1] - starts[chosen]
     first = torch.repeat_interleave(starts[chosen] - (torch.cumsum(counts, 0) - counts), counts)
     return first + torch.arange(len(first), device=first.device), counts
+
+
+def blocks_of_runs(starts: Tensor, most: int) -> list[range]:
+    """All runs, in blocks of neighbours that have at most ``most`` rows together, or of one run alone.
+
+    Args:
+        starts: [G + 1], see :func:`starts_of`.
+    """
+    blocks, begin, count = [], 0, len(starts) - 1
+    while begin < count:
+        end = int(torch.searchsorted(starts, starts[begin] + most, right=True)) - 1
+        blocks.append(range(begin, min(count, max(begin + 1, end))))
+        begin = blocks[-1].stop
+    return blocks

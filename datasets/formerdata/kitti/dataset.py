@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from formerdata.detection.cut import Range, cut_for_training, cut_points
 from formerdata.detection.sample import Sample
 from formerdata.kitti.augment import Augmentations
 from formerdata.kitti.conversion import boxes_from_objects
@@ -19,8 +20,6 @@ from formerdata.kitti.frame import Frame, in_field_of_view
 from formerdata.kitti.index import cached_index
 from formerkit.io import DataError
 from formerkit.seeds import generator
-
-Range = tuple[float, float, float, float, float, float]
 
 
 class KittiDataset(torch.utils.data.Dataset):
@@ -79,22 +78,10 @@ class KittiDataset(torch.utils.data.Dataset):
         if self.augmentations is None:
             detected = sample.labels > 0
             sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
-            return replace(sample, points=self._in_range(sample.points))
+            return cut_points(sample, self.point_cloud_range)
         random = generator(self.seed, "augment", epoch, frame.info.frame_id)
         sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
-        points = self._in_range(sample.points)
-        points = points[random.permutation(len(points))]
-        inside = self._centres_inside(sample.boxes)
-        return replace(sample, points=points, boxes=sample.boxes[inside], labels=sample.labels[inside])
-
-    def _in_range(self, points: np.ndarray) -> np.ndarray:
-        x0, y0, _, x1, y1, _ = self.point_cloud_range
-        x, y = points[:, 0], points[:, 1]
-        return points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
-
-    def _centres_inside(self, boxes: np.ndarray) -> np.ndarray:
-        lower, upper = np.array(self.point_cloud_range[:3]), np.array(self.point_cloud_range[3:])
-        return np.all((boxes[:, :3] >= lower) & (boxes[:, :3] <= upper), axis=1)
+        return cut_for_training(sample, self.point_cloud_range, random)
 
 
 def sample_from_frame(frame: Frame, class_names: tuple[str, ...]) -> Sample:

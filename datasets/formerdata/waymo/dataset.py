@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.cut import Range, cut_for_training, cut_points
 from formerdata.detection.sample import Sample
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.frames import WaymoFrames
@@ -17,7 +18,6 @@ from formerdata.waymo.schema import BOX_TYPES
 from formerdata.waymo.segment import WaymoFrame
 from formerkit.seeds import generator
 
-Range = tuple[float, float, float, float, float, float]
 CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")
 """What detectors are trained for; signs are labelled, too."""
 
@@ -101,16 +101,10 @@ class WaymoDataset(torch.utils.data.Dataset):
         epoch, position = index if isinstance(index, tuple) else (0, index)
         sample = self._sample(self.frames[position])
         if self.augmentations is None:
-            return replace(sample, points=self._in_range(sample.points))
+            return cut_points(sample, self.point_cloud_range)
         random = generator(self.seed, "augment", epoch, sample.info.frame_id)
         sample = self.augmentations.changed(sample, random, epoch)
-        points = self._in_range(sample.points)
-        lower, upper = np.array(self.point_cloud_range[:3]), np.array(self.point_cloud_range[3:])
-        inside = np.all((sample.boxes[:, :3] >= lower) & (sample.boxes[:, :3] <= upper), axis=1)
-        return replace(
-            sample, points=points[random.permutation(len(points))], boxes=sample.boxes[inside],
-            labels=sample.labels[inside],
-        )  # fmt: skip
+        return cut_for_training(sample, self.point_cloud_range, random)
 
     def _sample(self, frame: WaymoFrame) -> Sample:
         """With boxes of the classes to detect; in training of those that have points."""
@@ -123,8 +117,3 @@ class WaymoDataset(torch.utils.data.Dataset):
             wanted = (labels > 0) & ((frame.boxes.num_points > 0) | (self.augmentations is None))
             boxes, labels = frame.boxes.boxes[wanted].astype(np.float32), labels[wanted]
         return Sample(points, boxes, labels, WaymoInfo(frame.segment, frame.timestamp, frame.boxes))
-
-    def _in_range(self, points: np.ndarray) -> np.ndarray:
-        x0, y0, _, x1, y1, _ = self.point_cloud_range
-        x, y = points[:, 0], points[:, 1]
-        return points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-TYPE_NAMES = ("UNKNOWN", "VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")
+from formerdata.waymo.schema import BOX_TYPES
+
+TYPE_NAMES = tuple(name.upper() for name in BOX_TYPES)
 """Names of the types 0 to 4 (``Label.Type``); an object is one of 1 to 4."""
 
 _SHAPES = {"boxes": (7,)}
