@@ -30,9 +30,10 @@ from formerkit.training.fabric import make_fabric
 from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.settings import OneCycleTraining
-from pointdet.inference import detect, score
+from pointdet.inference import detect
 from pointdet.metrics.kitti import evaluate
 from pointdet.models.lion import LION, BackboneSettings
+from pointdet.sources import KITTI
 from pointdet.visualize import draw_detections
 
 LEVELS = ("easy", "moderate", "hard")
@@ -86,12 +87,13 @@ def main() -> None:
         settings.make_schedule(settings.epochs * len(samples)), None, none,
         seed=0, start_step=0, steps_per_epoch=len(samples),
     )  # fmt: skip
-    print(score(model, [collate([sample]) for sample in samples], model.class_names, arguments.output).table())
+    source = KITTI()
+    print(source.score(detect(model, [collate([sample]) for sample in samples]), arguments.output).table)
     for sample in samples:
-        for info, found, _ in detect(model, [collate([sample])], model.class_names):
+        for info, found in detect(model, [collate([sample])]):
             draw_detections(
-                arguments.output / f"{info.frame_id}.png", sample.points, info, found, model.class_names,
-                model.point_cloud_range,
+                arguments.output / f"{info.frame_id}.png", sample.points, found, model.class_names,
+                model.point_cloud_range, true_boxes=source.true_boxes(info), title=f"frame {info.frame_id}",
             )  # fmt: skip
     report([sample.info.objects for sample in samples if sample.info.objects is not None], arguments)
 

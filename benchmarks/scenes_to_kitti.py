@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from formerdata.kitti import collate, read_objects, write_objects
+from formerdata.kitti import collate, read_objects
 
 from benchmarks.data import DATA
 from pointdet.inference import detect
@@ -31,18 +31,18 @@ def main() -> None:
     if not arguments.kitti.is_dir() or not arguments.run.is_dir():
         print(f"skipped: needs a run at {arguments.run} (make train) and real frames at {arguments.kitti}")
         return
-    model = load_detector(arguments.run)
+    model, source = load_detector(arguments.run)
     truth, found = [], []
-    for sample in frames_of(arguments.kitti / "training" / "velodyne", model.point_cloud_range):
-        for info, boxes, objects in detect(model, [collate([sample])], model.class_names):
-            path = arguments.output / f"{info.frame_id}.txt"
-            write_objects(path, objects)
-            assert info.objects is not None, info.frame_id
+    for sample in frames_of(arguments.kitti / "training" / "velodyne", source):
+        for info, boxes in detect(model, [collate([sample])]):
+            path = arguments.output / info.frame_id
+            source.write_results(path, info, boxes)
             truth.append(info.objects)
-            found.append(read_objects(path))
+            found.append(read_objects(f"{path}.txt"))
             draw_detections(
-                path.with_suffix(".png"), sample.points, info, boxes, model.class_names, model.point_cloud_range
-            )
+                f"{path}.png", sample.points, boxes, model.class_names, model.point_cloud_range,
+                true_boxes=source.true_boxes(info), title=f"frame {info.frame_id}",
+            )  # fmt: skip
     result = evaluate(truth, found, model.class_names)
     print(f"{len(truth)} real frames, {sum(map(len, found))} detections, in {arguments.output}\n{result.table()}")
     curve = result.curve("Car", "bev", "moderate", loose=True)

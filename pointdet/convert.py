@@ -160,14 +160,13 @@ def _resolved(path: str | None, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: If there is no file, or it is not understood.
     """
-    from formerkit.training.cli import parse_program
     from formerkit.training.resume import plain
-    from pointdet.settings import build
+    from pointdet.settings import parse
 
     if path is None:
         raise ConfigError("--config: expected the configuration of the model, configs/lion_kitti.yaml for one")
-    config, _ = parse_program(
-        build, [path, *overrides], prog="python -m pointdet.convert", description="", needs_builtin=lambda _: False
+    config, _ = parse(
+        [path, *overrides], prog="python -m pointdet.convert", description="", needs_builtin=lambda _: False
     )
     return plain(config)
 

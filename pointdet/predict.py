@@ -9,24 +9,26 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from formerdata.kitti import Calibration, FrameInfo, Layout, Sample, collate, read_frame, write_objects
-from formerdata.kitti.dataset import sample_from_frame
-from formerdata.kitti.files import DEFAULT_IMAGE_SHAPE
-from formerdata.points import SUFFIXES, read_points
+from formerdata.detection import Sample, collate
+from formerdata.detection.cut import cut_points
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
 from formerkit.io import CheckpointError, ConfigError, DataError, FormerkitError
 from formerkit.memory import keep_freed_memory
 
+if TYPE_CHECKING:
+    from pointdet.models.lion import LION
+    from pointdet.sources import Source
 
-def load_detector(checkpoint: str | Path) -> Any:
-    """The model of a checkpoint of ``pointdet.train`` or ``pointdet.convert``, in evaluation mode on the CPU.
+
+def load_detector(checkpoint: str | Path) -> tuple[LION, Source]:
+    """The model of a checkpoint of ``pointdet.train`` or ``pointdet.convert``, and what data set it is for.
+
+    The model is in evaluation mode on the CPU.
 
     Args:
         checkpoint: Its folder, or a run's folder (then its best one, else its newest), or a converted file.
@@ -35,7 +37,7 @@ def load_detector(checkpoint: str | Path) -> Any:
         CheckpointError: If there is none, or it is damaged or of something else.
     """
     from pointdet.checkpoints import stored_weights
-    from pointdet.settings import model_from_config
+    from pointdet.settings import model_from_config, source_from_config
 
     weights, state = stored_weights(checkpoint)
     if missing := state.get("missing"):
@@ -43,52 +45,29 @@ def load_detector(checkpoint: str | Path) -> Any:
             f"{checkpoint}: a part of a detector: {len(missing)} entries are missing ({missing[0]}, ...)"
         )
     try:
+        source = source_from_config(state["config"])
         model = model_from_config(state["config"])
         model.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, ArgumentError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, ArgumentError, RuntimeError, ConfigError) as error:
         why = " ".join(str(error).split())
         raise CheckpointError(f"{checkpoint}: not a checkpoint of a detector of this version ({why[:300]})") from error
-    return model.eval()
+    return model.eval(), source
 
 
-def frames_of(source: Path, point_cloud_range: Sequence[float]) -> Iterator[Sample]:
-    """Samples of a scan or of all scans of a folder.
+def frames_of(scans: Path, source: Source) -> Iterator[Sample]:
+    """Samples of a scan or of all scans of a folder, as training on the data set has them.
 
     Raises:
         DataError: If there is none, or one cannot be read.
     """
-    scans = sorted(p for p in source.iterdir() if p.suffix in SUFFIXES) if source.is_dir() else [source]
-    if not scans:
-        raise DataError(source, "no scans", expected=f"files {', '.join(SUFFIXES)}")
-    for before, after in pairwise(sorted(scans, key=lambda path: path.stem)):
+    files = sorted(p for p in scans.iterdir() if p.suffix in source.scan_suffixes) if scans.is_dir() else [scans]
+    if not files:
+        raise DataError(scans, "no scans", expected=f"files {', '.join(source.scan_suffixes)}")
+    for before, after in pairwise(sorted(files, key=lambda path: path.stem)):
         if before.stem == after.stem:
             raise DataError(after, f"would take the place of {before.name}'s results", expected="one scan of a name")
-    for path in scans:
-        sample = _kitti_sample(path) or _bare_sample(path)
-        x0, y0, _, x1, y1, _ = point_cloud_range
-        x, y = sample.points[:, 0], sample.points[:, 1]
-        kept = sample.points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)]
-        yield replace(sample, points=kept)
-
-
-def _kitti_sample(path: Path) -> Sample | None:
-    """The sample of a scan that lies where KITTI has it, read as in training and evaluation."""
-    path = path.resolve()
-    if path.suffix != ".bin" or path.parent.name != "velodyne":
-        return None
-    layout = Layout(path.parents[2], path.parents[1].name)
-    if not layout.calibration(path.stem).parent.is_dir():
-        return None
-    return sample_from_frame(read_frame(layout, path.stem), ())
-
-
-def _bare_sample(path: Path) -> Sample:
-    """A scan alone: an upright camera at the sensor stands in for the calibration."""
-    projection = np.array([[720, 0, 620, 0], [0, 720, 187, 0], [0, 0, 1, 0]], dtype=np.float32)
-    axes = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0]], dtype=np.float32)
-    info = FrameInfo(path.stem, Calibration(projection, np.eye(3, dtype=np.float32), axes), DEFAULT_IMAGE_SHAPE, None)
-    none = np.zeros((0, 7), dtype=np.float32)
-    return Sample(read_points(path), none, np.zeros(0, dtype=np.int64), info)
+    for path in files:
+        yield cut_points(source.read_scan(path), source.point_cloud_range)
 
 
 def predict(
@@ -113,15 +92,16 @@ def predict(
     from pointdet.visualize import draw_detections
 
     device = _usable_device(device)
-    model = load_detector(checkpoint).to(device)
+    model, data = load_detector(checkpoint)
+    model.to(device)
     count = 0
-    for sample in frames_of(Path(source), model.point_cloud_range):
-        for info, found, objects in detect(model, [collate([sample])], model.class_names, device):
-            write_objects(Path(output) / f"{info.frame_id}.txt", objects)
+    for sample in frames_of(Path(source), data):
+        for info, found in detect(model, [collate([sample])], device):
+            data.write_results(Path(output) / info.frame_id, info, found)
             if pictures:
                 draw_detections(
-                    Path(output) / f"{info.frame_id}.png", sample.points, info, found, model.class_names,
-                    model.point_cloud_range,
+                    Path(output) / f"{info.frame_id}.png", sample.points, found, data.class_names,
+                    data.point_cloud_range, true_boxes=data.true_boxes(info), title=f"frame {info.frame_id}",
                 )  # fmt: skip
             count += 1
             print(f"{info.frame_id}: {len(found)} detections")

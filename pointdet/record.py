@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from formerdata.kitti import KittiDataset, collate, load_batches
+from formerdata.detection import FrameSet, collate, load_batches
 
 import formerkit
 from formerkit.training.checkpoint import finite_weights, save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
 from formerkit.training.settings import OneCycleTraining
-from pointdet.inference import detect, score
-from pointdet.metrics.kitti import KittiResult
+from pointdet.inference import detect
+from pointdet.sources import Score, Source
 from pointdet.visualize import draw_detections
 
 if TYPE_CHECKING:
@@ -36,21 +35,22 @@ class Record:
     Attributes:
         fabric: Devices and precision of the run.
         model, optimizer: What is trained.
-        val_set: Frames to score. settings: Of the training.
+        source: Whose frames they are. val_set: Frames to score. settings: Of the training.
         run: Folder of the run (None in all processes but the first).
         header: What each checkpoint says besides its step: the configuration and where it comes from.
-        source: What the frames are, for people.
+        origin: What the frames are, for people.
         best: Best score so far.
     """
 
     fabric: Fabric
     model: LION
     optimizer: torch.optim.Optimizer
-    val_set: KittiDataset
+    source: Source
+    val_set: FrameSet
     settings: OneCycleTraining
     run: Run | None
     header: dict[str, Any]
-    source: str
+    origin: str
     best: float = float("-inf")
 
     def save(self, step: int) -> None:
@@ -70,44 +70,41 @@ class Record:
         if self.run is None:
             return
         begin = time.perf_counter()
-        result = self._score(self.run.folder / "results" / f"step_{step:08d}")
+        score = self._score(self.run.folder / "results" / f"step_{step:08d}")
         table = (
-            f"validation after {step} steps, {len(self.val_set)} frames ({self.source}), "
-            f"{time.perf_counter() - begin:.0f} s\n{result.table()}\n"
+            f"validation after {step} steps, {len(self.val_set)} frames ({self.origin}), "
+            f"{time.perf_counter() - begin:.0f} s\n{score.table}\n"
         )
         print(f"\n{table}", flush=True)
-        summary = main_score(result, self.model.class_names)
-        scores = result.as_dict()
-        self.run.log(step, **{f"val/{key.replace('@', '_')}": value["AP_R40"] for key, value in scores.items()})
-        about = {"step": step, "source": self.source, "mean_3d_moderate": summary}
-        self.run.write_json("metrics.json", {**about, **scores})
+        self.run.log(step, **{f"val/{key}": value for key, value in score.logged.items()})
+        about = {"step": step, "source": self.origin, score.main_name: score.main}
+        self.run.write_json("metrics.json", {**about, **score.values})
         self.run.write_text("metrics.txt", table)
-        self._draw(self.run, step, result)
-        if summary > self.best:
-            self.best = summary
+        self._draw(self.run, step, score)
+        if score.main > self.best:
+            self.best = score.main
             weights, state = self.model.state_dict(), self._state(step)
             save_checkpoint(self._checkpoints(self.run), step, weights, None, state, kind="best", keep=1)
 
-    def _score(self, results: Path) -> KittiResult:
+    def _score(self, results: Path) -> Score:
         batches = load_batches(self.val_set, self.settings.batch_size, num_workers=self.settings.num_workers)
         # In float32, whatever training computes in: as prediction from the checkpoint will.
-        return score(self.model, batches, self.model.class_names, results, self.fabric.device)
+        return self.source.score(detect(self.model, batches, self.fabric.device), results)
 
-    def _draw(self, run: Run, step: int, result: KittiResult) -> None:
+    def _draw(self, run: Run, step: int, score: Score) -> None:
         """Some frames, the same ones each time and spread over the split; and the curves so far."""
         count = min(PICTURES, len(self.val_set))
         for i in range(count):
             sample = self.val_set[i * len(self.val_set) // count]
-            ((info, found, _),) = detect(self.model, [collate([sample])], self.model.class_names, self.fabric.device)
+            ((info, found),) = detect(self.model, [collate([sample])], self.fabric.device)
             draw_detections(
-                run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, info, found,
-                self.model.class_names, self.model.point_cloud_range, note=f"after {step:,} steps",
+                run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, found,
+                self.source.class_names, self.source.point_cloud_range, true_boxes=self.source.true_boxes(info),
+                title=f"frame {info.frame_id} after {step:,} steps",
             )  # fmt: skip
-        curves = {name: result.curve(name, "3d", "moderate") for name in self.model.class_names}
-        names = {f"val/{curve.key.replace('@', '_')}": name for name, curve in curves.items()}
         panels = (
             Panel("training loss", {"loss": "loss"}, smooth=True, log=True),
-            Panel("3D average precision, moderate, R40, percent", names, limits=(0.0, 100.0)),
+            Panel(score.axis, {f"val/{key}": name for name, key in score.lines.items()}, limits=(0.0, 100.0)),
         )
         draw_curves(run.rows(), panels, run.folder / "curves.png")
 
@@ -117,9 +114,3 @@ class Record:
     def _state(self, step: int) -> dict[str, Any]:
         best = self.best if self.best > float("-inf") else None
         return {"step": step, "best": best, "formerkit": formerkit.__version__, **self.header}
-
-
-def main_score(result: KittiResult, class_names: Sequence[str]) -> float:
-    """Mean over classes of the 3D average precision (R40, moderate), by which the best weights are chosen."""
-    values = [result.curve(name, "3d", "moderate").ap_r40 for name in class_names]
-    return sum(values) / len(values)

@@ -1,6 +1,6 @@
 """Train a detector: ``python -m pointdet.train configs/lion_kitti.yaml``.
 
-Without KITTI at ``data.root`` the run says so on its first line and trains on scenes that it generates, with the
+Without the data set at ``data.root`` the run says so on its first line and trains on scenes that it generates, with the
 changes of the configuration's section ``builtin``.
 """
 
@@ -8,34 +8,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formerdata.kitti import KittiDataset, load_batches, looks_like_kitti
+from formerdata.detection import load_batches
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import ConfigError, DataError, FormerkitError
+from formerkit.io import ConfigError, FormerkitError
 from formerkit.memory import keep_freed_memory
-from pointdet.settings import DataSettings, build, instantiate, make_model
+from pointdet.settings import instantiate, make_model, parse
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-DESCRIPTION = "Train LION on KITTI, or on built-in scenes where KITTI is absent."
+    from pointdet.sources import Source
+
+DESCRIPTION = "Train LION on KITTI or Waymo, or on built-in scenes where they are absent."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
-    from formerkit.training.cli import parse_program
     from formerkit.training.settings import definite
 
     keep_freed_memory()
     try:
-        config, builtin = parse_program(
-            build, sys.argv[1:] if argv is None else argv, prog="python -m pointdet.train", description=DESCRIPTION,
-            needs_builtin=lambda config: not looks_like_kitti(config.data.root),
-        )  # fmt: skip
+        config, builtin = parse(
+            sys.argv[1:] if argv is None else argv, prog="python -m pointdet.train", description=DESCRIPTION
+        )
         config.training.precision = definite(config.training.precision, config.training.accelerator)
         train(config, builtin)
     except (FormerkitError, OSError) as error:
@@ -45,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(config: Namespace, builtin: dict[str, Any]) -> None:
-    """Train as ``config`` says; ``builtin`` is what it changed for want of KITTI."""
+    """Train as ``config`` says; ``builtin`` is what it changed for want of the data."""
     import torch
 
     from formerkit.seeds import torch_seed
@@ -59,8 +57,8 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
 
     data, settings, model_arguments = instantiate(config)
     fabric = make_fabric(settings)
-    is_real = looks_like_kitti(data.root)
-    fabric.print(f"training on KITTI at {data.root}" if is_real else _announcement(data, builtin))
+    is_real = data.is_present(data.root)
+    fabric.print(f"training on {data.title} at {data.root}" if is_real else _announcement(data, builtin))
     torch.manual_seed(torch_seed(config.seed, "weights"))
     lion = make_model(data, model_arguments)
     model, optimizer = fabric.setup(lion, adam(lion, weight_decay=settings.weight_decay))
@@ -71,7 +69,8 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         start_step, best = state["step"], float("-inf") if state["best"] is None else state["best"]
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
     with fabric.rank_zero_first():  # the others find scenes and caches ready
-        train_set, val_set = _datasets(data if is_real else _with_builtin_scenes(data, config.seed), config.seed)
+        source = data if is_real else data.built_in(config.seed)
+        train_set, val_set = source.frame_sets(config.seed)
     samples = settings.batch_size * settings.accumulate * fabric.world_size
     if len(train_set) < samples:
         raise ConfigError(
@@ -96,8 +95,8 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         run.write_json("config.json", plain(config))
         run.write_json("environment.json", environment())
     header = {"seed": config.seed, "config": plain(config), "builtin": builtin}
-    source = "KITTI" if is_real else "built-in scenes"
-    record = Record(fabric, lion, optimizer, val_set, settings, run, header, source, best)
+    origin = data.title if is_real else "built-in scenes"
+    record = Record(fabric, lion, optimizer, source, val_set, settings, run, header, origin, best)
     fit(
         fabric, model, optimizer, (batch.to(fabric.device) for batch in batches), settings,
         settings.make_schedule(sampler.total_steps), run,
@@ -108,46 +107,9 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         run.close()
 
 
-def _announcement(data: DataSettings, builtin: dict[str, Any]) -> str:
-    first = f"NO KITTI at {data.root}: training on BUILT-IN scenes ({data.builtin_root}). What that changes:"
+def _announcement(data: Source, builtin: dict[str, Any]) -> str:
+    first = f"NO {data.title} at {data.root}: training on BUILT-IN scenes. What that changes:"
     return "\n".join([first, *(f"  {key}: {value}" for key, value in builtin.items())])
-
-
-def _with_builtin_scenes(data: DataSettings, seed: int) -> DataSettings:
-    """Generate the scenes (those that are not there yet) and read them like KITTI."""
-    from formerdata.scenes import generate
-
-    # A folder for each series: another seed or number of scenes neither fails on the old ones nor replaces them.
-    root = Path(data.builtin_root) / f"{data.builtin_train}_{data.builtin_val}_seed_{seed}"
-    generate(root, num_train=data.builtin_train, num_val=data.builtin_val, seed=seed)
-    return replace(data, root=str(root), cache_dir=None)
-
-
-def _datasets(data: DataSettings, seed: int) -> tuple[KittiDataset, KittiDataset]:
-    common: dict[str, Any] = {
-        "class_names": data.class_names,
-        "point_cloud_range": data.point_cloud_range,
-        "seed": seed,
-        "cache_dir": data.cache_dir,
-        "allow_missing_frames": data.allow_missing_frames,
-    }
-    training = KittiDataset(data.root, data.train_split, augmentations=data.augmentations, **common)
-    validation = KittiDataset(data.root, data.val_split, augmentations=None, **common)
-    for dataset in (training, validation):
-        _demand_labels(dataset)
-    return training, validation
-
-
-def _demand_labels(dataset: KittiDataset) -> None:
-    """A frame without a label file is not one without objects: it would teach that there are none, or not be scored."""
-    absent = [frame for frame, labelled in zip(dataset.frame_ids, dataset.index.labelled, strict=True) if not labelled]
-    if absent:
-        some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        raise DataError(
-            dataset.layout.label(absent[0]).parent,
-            f"{len(absent)} of {len(dataset)} label files are absent ({some})",
-            expected="one for each frame, empty where there are no objects",
-        )
 
 
 if __name__ == "__main__":

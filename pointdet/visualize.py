@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from formerdata.boxes import bev_corners
-from formerdata.kitti import FrameInfo, boxes_from_objects
 
 from formerkit.io import atomic_write
 
@@ -97,32 +96,27 @@ def draw_frame(
 def draw_detections(
     path: str | os.PathLike[str],
     points: np.ndarray,
-    info: FrameInfo,
     found: Detections,
     class_names: Sequence[str],
     point_cloud_range: Sequence[float],
     *,
-    note: str = "",
+    true_boxes: np.ndarray | None = None,
+    title: str = "",
 ) -> None:
     """Write the picture of a frame's detections beside its labels, if it has any.
 
     Args:
-        path: The picture. points: [N, 3+], LiDAR frame. info: The frame. found: On the CPU.
+        path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU.
         class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
-        note: Shown after the frame's name.
+        true_boxes, title: See :func:`draw_frame`.
 
     Raises:
         ValueError: See :func:`draw_frame`.
     """
-    truth = None
-    if info.objects is not None:
-        truth = boxes_from_objects(
-            info.objects.select(np.isin(info.objects.names, list(class_names))), info.calibration
-        )
     x0, y0, _, x1, y1, _ = point_cloud_range
     draw_frame(
-        path, points, found.boxes.numpy(), found.scores.numpy(), found.labels.numpy(), class_names,
-        true_boxes=truth, title=f"frame {info.frame_id} {note}".strip(), limits=(x0, y0, x1, y1),
+        path, points, found.boxes.numpy()[:, :7], found.scores.numpy(), found.labels.numpy(), class_names,
+        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1),
     )  # fmt: skip
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from torch import nn
 
-from formerkit.training.cli import parse_program
 from formerkit.training.resume import plain
 from graphformers import settings as graph_settings
-from pointdet.settings import build, instantiate, model_from_config
+from pointdet.settings import instantiate, model_from_config, parse
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
 CONFIGS = sorted(FOLDER.glob("lion_*.yaml"))
@@ -23,7 +22,7 @@ GRAPHS = sorted(set(FOLDER.glob("*.yaml")) - set(CONFIGS) - set(FOLDER.glob("*_s
 @pytest.mark.parametrize("builtin", [False, True])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_builds_its_model(path: Path, builtin: bool) -> None:
-    config, applied = parse_program(build, [str(path)], prog="p", description="d", needs_builtin=lambda _: builtin)
+    config, applied = parse([str(path)], prog="p", description="d", needs_builtin=lambda _: builtin)
     assert bool(applied) == builtin
     data, _, _ = instantiate(config)
     model = model_from_config(plain(config))
@@ -36,21 +35,21 @@ def test_a_config_builds_its_model(path: Path, builtin: bool) -> None:
 )
 def test_each_operator_has_a_config_and_as_many_parameters_as_published(operator: str, parameters: int) -> None:
     path = next(path for path in CONFIGS if path.stem == f"lion_{operator}_kitti")
-    config, _ = parse_program(build, [str(path)], prog="p", description="d", needs_builtin=lambda _: False)
+    config, _ = parse([str(path)], prog="p", description="d", needs_builtin=lambda _: False)
     assert config.model.operator == operator
     assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == parameters
 
 
 def test_the_defaults_are_the_published_model() -> None:
-    config, _ = parse_program(build, [], prog="p", description="d", needs_builtin=lambda _: False)
+    config, _ = parse([], prog="p", description="d", needs_builtin=lambda _: False)
     assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == 7_226_696
 
 
 def test_the_kitti_config_says_what_the_defaults_are() -> None:
     path = next(path for path in CONFIGS if path.stem == "lion_kitti")
-    parse = {"prog": "p", "description": "d", "needs_builtin": lambda _: False}
-    written = plain(parse_program(build, [str(path)], **parse)[0])
-    assert written == plain(parse_program(build, [], **parse)[0])
+    how = {"prog": "p", "description": "d", "needs_builtin": lambda _: False}
+    written = plain(parse([str(path)], **how)[0])
+    assert written == plain(parse([], **how)[0])
 
 
 def graph_model(path: Path, **data: Any) -> nn.Module:

@@ -53,14 +53,17 @@ class OneCycle(Schedule):
     Args:
         total: Steps of the whole run.
         max_lr: Peak. warm_share: Share of the steps in which the rate climbs.
+        start_factor: The first rate is the peak over this.
     """
 
-    def __init__(self, total: int, max_lr: float, warm_share: float) -> None:
+    def __init__(self, total: int, max_lr: float, warm_share: float, start_factor: float = 10.0) -> None:
         super().__init__(max_lr)
-        self.total, self.warm_share = total, warm_share
+        self.total, self.warm_share, self.start_factor = total, warm_share, start_factor
 
     def set(self, optimizer: torch.optim.Optimizer, step: int) -> float:
-        lr, momentum = one_cycle(step, self.total, max_lr=self.lr, warm_share=self.warm_share)
+        lr, momentum = one_cycle(
+            step, self.total, max_lr=self.lr, warm_share=self.warm_share, start_factor=self.start_factor
+        )
         set_cycle(optimizer, lr, momentum)
         return lr
 

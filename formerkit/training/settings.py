@@ -95,6 +95,7 @@ class OneCycleTraining(TrainingSettings):
     Attributes:
         max_lr: Peak of the learning rate.
         warm_share: Share of the steps in which it climbs.
+        start_factor: It starts at the peak over this.
     """
 
     epochs: int = 80
@@ -105,6 +106,7 @@ class OneCycleTraining(TrainingSettings):
     validate_every: int = 5
     max_lr: float = 3e-3
     warm_share: float = 0.4
+    start_factor: float = 10.0
 
     def __post_init__(self) -> None:
         """Raise :class:`~formerkit.io.ConfigError` for values that no training can have."""
@@ -112,12 +114,14 @@ class OneCycleTraining(TrainingSettings):
         check_rate("max_lr", self.max_lr)
         if not 0 <= self.warm_share <= 1:
             raise ConfigError(f"training.warm_share: expected a number in 0..1, got {self.warm_share}")
+        if not 1 <= self.start_factor < math.inf:
+            raise ConfigError(f"training.start_factor: expected a number from 1 on, got {self.start_factor}")
 
     def make_schedule(self, total: int) -> Schedule:
         """The learning rate over ``total`` steps."""
         from formerkit.training.schedule import OneCycle
 
-        return OneCycle(total, self.max_lr, self.warm_share)
+        return OneCycle(total, self.max_lr, self.warm_share, self.start_factor)
 
 
 def check_rate(name: str, value: float) -> None:

@@ -12,7 +12,8 @@ class Detections:
     """Detections of one sample, best first.
 
     Attributes:
-        boxes: [K, 7] float32 (x, y, z, dx, dy, dz, heading), LiDAR frame, m and rad.
+        boxes: [K, 7] float32 (x, y, z, dx, dy, dz, heading), LiDAR frame, m and rad; [K, 9] with (vx, vy) behind, m/s,
+            from a head that predicts velocities.
         scores: [K] float32 in 0 .. 1.
         labels: [K] int64, 1-based class.
     """

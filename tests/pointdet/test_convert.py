@@ -71,7 +71,7 @@ def test_there_and_back_is_the_same_to_the_bit(tmp_path: Path, capsys: Any, oper
     weights, about = load_weights(ours)
     assert about["missing"] == about["left_out"] == []
     assert about["reference"]["sha256"] == hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    model = load_detector(ours)
+    model, _ = load_detector(ours)
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
     assert main([ours, back, "--to-reference"]) == 0
     assert_same(back, state)

@@ -13,8 +13,7 @@ from formerdata.kitti import Layout, read_objects
 from formerkit.training.checkpoint import checkpoints, save_checkpoint
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
-from pointdet.settings import DataSettings
-from pointdet.train import _with_builtin_scenes
+from pointdet.sources import KITTI
 from pointdet.train import main as train_main
 from tests.formerdata.kitti.layouts import small_kitti, write_split
 
@@ -131,7 +130,7 @@ def test_errors_are_one_line_and_an_exit_code(arguments: list[str], message: str
         (["--model.voxel_size", "[0, 0, 0]"], "model: voxel_size: expected lengths above 0"),
         (["--model.voxel_size", "[0.5, 0.5, 0.5]"], "axis x has 76.8000 voxels, expected a whole number"),
         (["--model.encoder_channels", "[]"], "model: encoder_channels: expected widths from 2 on"),
-        (["--model.point_features", "3"], "model.point_features: KITTI's points have 4, got 3"),
+        (["--model.point_features", "3"], "model.point_features: KITTI's points have 4 numbers, got 3"),
         (["--model.backbone.group_sizes", "[0]"], "backbone.group_sizes: expected numbers from 1 on"),
         (["--model.backbone.generation", "3"], "backbone.generation: expected a share"),
         (["--model.backbone.drop_path", "1"], "backbone.drop_path: expected a share below 1"),
@@ -232,8 +231,8 @@ def test_predicting_a_bare_scan(trained: Path, tmp_path: Path) -> None:
 
 
 def test_each_seed_and_number_of_scenes_has_its_folder(tmp_path: Path) -> None:
-    data = DataSettings(builtin_root=str(tmp_path), builtin_train=1, builtin_val=1)
-    roots = [Path(_with_builtin_scenes(data, seed).root) for seed in (0, 1, 0)]
+    data = KITTI(builtin_root=str(tmp_path), builtin_train=1, builtin_val=1)
+    roots = [Path(data.built_in(seed).root) for seed in (0, 1, 0)]
     assert roots[0] == roots[2] != roots[1]
     scans = [next((root / "training" / "velodyne").glob("*.bin")).read_bytes() for root in roots]
     assert scans[0] != scans[1]

@@ -8,11 +8,12 @@ from formerdata.detection.augment import (
     SceneAugmentations,
 )
 from formerdata.detection.batch import Batch, collate
-from formerdata.detection.loader import load_batches
+from formerdata.detection.loader import FrameSet, load_batches
 from formerdata.detection.sample import Sample
 
 __all__ = [
     "Batch",
+    "FrameSet",
     "GlobalRotation",
     "GlobalScaling",
     "GlobalTranslation",

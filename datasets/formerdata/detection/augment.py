@@ -1,7 +1,7 @@
 """Random changes of a whole scene: flip, rotate, scale, move.
 
 Each is a small frozen dataclass whose fields are its settings; called with a sample and a generator it returns a new
-sample. All randomness comes from that generator.
+sample. All randomness comes from that generator. Boxes with velocities, [M, 9], have these changed alike.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class RandomFlip:
             points[:, column] *= -1
             boxes[:, column] *= -1
             boxes[:, 6] = -boxes[:, 6] if axis == "y" else np.float32(math.pi) - boxes[:, 6]
+            boxes[:, 7 + column : 8 + column] *= -1
         return replace(sample, points=points, boxes=boxes)
 
 
@@ -68,6 +69,8 @@ class GlobalRotation:
         points[:, :2] = points[:, :2] @ turn
         boxes[:, :2] = boxes[:, :2] @ turn
         boxes[:, 6] += angle
+        if boxes.shape[1] > 7:
+            boxes[:, 7:9] = boxes[:, 7:9] @ turn
         return replace(sample, points=points, boxes=boxes)
 
 
@@ -91,6 +94,7 @@ class GlobalScaling:
         points, boxes = sample.points.copy(), sample.boxes.copy()
         points[:, :3] *= factor
         boxes[:, :6] *= factor
+        boxes[:, 7:] *= factor
         return replace(sample, points=points, boxes=boxes)
 
 

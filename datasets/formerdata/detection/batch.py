@@ -19,7 +19,7 @@ class Batch:
 
     Attributes:
         points: [P, 4 + F] float32: sample index, x, y, z, features.
-        boxes: [B, M, 7] float32, zero padded.
+        boxes: [B, M, 7] float32, zero padded; [B, M, 9] with velocities.
         labels: [B, M] int64, 1-based; 0 is padding.
         frames: What the data set knows of each sample (:class:`~formerdata.detection.Sample`'s ``info``).
     """
@@ -46,9 +46,10 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Put samples together; all must have as many features."""
+    """Put samples together; all must have as many features and their boxes as many numbers."""
     most = max((len(sample.boxes) for sample in samples), default=0)
-    boxes = np.zeros((len(samples), most, 7), dtype=np.float32)
+    numbers = samples[0].boxes.shape[1] if samples else 7
+    boxes = np.zeros((len(samples), most, numbers), dtype=np.float32)
     labels = np.zeros((len(samples), most), dtype=np.int64)
     width = 1 + samples[0].points.shape[1] if samples else 4
     points = np.empty((sum(len(sample.points) for sample in samples), width), dtype=np.float32)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from formerdata.detection.batch import Batch, collate
 from formerdata.detection.sample import Sample
 from formerkit.io import DataError
 
 
+class FrameSet(Protocol):
+    """Samples by number, or by whatever keys a sampler yields; :class:`~formerdata.kitti.KittiDataset` is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
 def load_batches(
-    dataset: Dataset[Sample],
+    dataset: FrameSet,
     batch_size: int,
     *,
     sampler: Sampler[Any] | None = None,
@@ -24,7 +32,7 @@ def load_batches(
     """The samples of a data set, ``batch_size`` at a time.
 
     Args:
-        dataset: Of samples, as :class:`~formerdata.kitti.KittiDataset` is.
+        dataset: Of samples.
         batch_size: Samples a batch; the last may be smaller.
         sampler: Yields the keys of the samples in their order; by default all of them, once.
         num_workers: Processes that make samples; 0 makes them in this one.

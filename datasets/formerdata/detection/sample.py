@@ -13,9 +13,10 @@ class Sample:
     """One scan of a data set.
 
     Attributes:
-        points: [N, 3 + F] float32 x, y, z (m) and F features. boxes: [M, 7] float32 x, y, z of the centre, dx, dy, dz,
-            heading; m and rad. labels: [M] int64, 1-based; 0 marks boxes of classes that are not detected (only until
-            objects have been pasted).
+        points: [N, 3 + F] float32 x, y, z (m) and F features.
+        boxes: [M, 7] float32 x, y, z of the centre, dx, dy, dz, heading, m and rad; or [M, 9] with the velocity
+            (vx, vy) behind, m/s.
+        labels: [M] int64, 1-based; 0 marks boxes of classes that are not detected (only until others have been pasted).
         info: What the data set knows of the scan besides, such as its labels as they are scored.
     """
 

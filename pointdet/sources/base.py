@@ -1,0 +1,140 @@
+"""What training, evaluation and prediction ask of a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from formerdata.detection import FrameSet, Sample
+from formerdata.detection.cut import Range
+
+from formerkit.io import ConfigError
+from pointdet.boxes.detections import Detections
+
+Found = Iterable[tuple[Any, Detections]]
+"""What a detector says of frames: what the data set knows of each, and the detections, on the CPU."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good detections are, by the rules of their data set.
+
+    Attributes:
+        table: For people.
+        values: For programs: name of a part of the evaluation to its numbers.
+        main_name, main: The number by which weights are chosen, the larger the better.
+        logged: What goes into the run's log.
+        lines: Those of ``logged`` that are plotted over time, percent: name of a line to its key.
+        axis: What these are.
+    """
+
+    table: str
+    values: Mapping[str, Mapping[str, Any]]
+    main_name: str
+    main: float
+    logged: Mapping[str, float]
+    lines: Mapping[str, str]
+    axis: str
+
+
+class Source(Protocol):
+    """Describes a data set; a frozen dataclass whose fields are the settings of the section ``data``.
+
+    Attributes:
+        title: Its name, for people.
+        point_features: Numbers that a point has.
+        scan_suffixes: Of files that :meth:`read_scan` reads.
+        root: Its folder.
+        class_names: Classes to detect, in label order.
+        point_cloud_range: Lower (x, y, z), upper (x, y, z), m.
+    """
+
+    title: ClassVar[str]
+    point_features: ClassVar[int]
+    scan_suffixes: ClassVar[tuple[str, ...]]
+
+    @property
+    def root(self) -> str: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def point_cloud_range(self) -> Range: ...
+
+    @staticmethod
+    def is_present(root: str) -> bool:
+        """Whether the data set is there."""
+
+    def built_in(self, seed: int) -> Source:
+        """Generates scenes that take the data set's place, as far as they are not there; the source that reads them.
+
+        Raises:
+            DataError: If there are none for this data set.
+        """
+
+    def frame_sets(self, seed: int) -> tuple[FrameSet, FrameSet]:
+        """Frames to train on and frames to validate on.
+
+        Raises:
+            DataError: If a file is absent or wrong.
+        """
+
+    def frames(self, split: str) -> FrameSet:
+        """Frames of a split, as for validation.
+
+        Raises:
+            DataError: If a file is absent or wrong.
+        """
+
+    def score(self, found: Found, folder: Path) -> Score:
+        """Write what was found to files in ``folder``, in the data set's own form; read them again and score that.
+
+        Raises:
+            ValueError: If a frame has no labels.
+        """
+
+    def true_boxes(self, info: Any) -> np.ndarray | None:
+        """[M, 7+] labelled boxes of the classes of a frame, LiDAR frame; None if it has no labels."""
+
+    def read_scan(self, path: Path) -> Sample:
+        """One scan of a file, with what lies beside it in the data set's folders.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+
+    def write_results(self, path: Path, info: Any, found: Detections) -> None:
+        """Write the detections of one frame to ``path`` and a suffix."""
+
+
+def check_class_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse classes that a data set cannot score.
+
+    Raises:
+        ConfigError: Likewise if a class stands there twice, or none.
+    """
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"data.class_names: no rules to score {', '.join(unknown)}; have {', '.join(known)}")
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"data.class_names: expected each class once, got {', '.join(names) or 'none'}")
+
+
+def check_counts(source: Any, *names: str) -> None:
+    """Refuse numbers below 1 in fields of a source.
+
+    Raises:
+        ConfigError: Naming the first.
+    """
+    for name in names:
+        if getattr(source, name) < 1:
+            raise ConfigError(f"data.{name}: expected at least 1, got {getattr(source, name)}")
+
+
+def series_folder(root: str | os.PathLike[str], seed: int, *sizes: int | str) -> Path:
+    """A folder for each series of built-in scenes: another seed or size neither fails on old ones nor replaces them."""
+    return Path(root) / f"{'_'.join(map(str, sizes))}_seed_{seed}"
