@@ -33,7 +33,7 @@ def main() -> None:
         return
     model, source = load_detector(arguments.run)
     truth, found = [], []
-    for sample in frames_of(arguments.kitti / "training" / "velodyne", source):
+    for _, sample in frames_of(arguments.kitti / "training" / "velodyne", source):
         for info, boxes in detect(model, [collate([sample])]):
             path = arguments.output / info.frame_id
             source.write_results(path, info, boxes)

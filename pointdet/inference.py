@@ -9,6 +9,7 @@ import torch
 from formerdata.detection import Batch
 from torch import nn
 
+from formerkit.io import ConfigError
 from pointdet.boxes.detections import Detections
 
 
@@ -27,3 +28,18 @@ def detect(
     for batch in batches:
         for info, found in zip(batch.frames, model(batch.to(device)), strict=True):
             yield info, Detections(found.boxes.float().cpu(), found.scores.float().cpu(), found.labels.cpu())
+
+
+def usable_device(name: str) -> str:
+    """The device that ``name`` means: ``auto`` is ``cuda`` where there is one, else ``cpu``.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
+    return name

@@ -54,8 +54,8 @@ def load_detector(checkpoint: str | Path) -> tuple[LION, Source]:
     return model.eval(), source
 
 
-def frames_of(scans: Path, source: Source) -> Iterator[Sample]:
-    """Samples of a scan or of all scans of a folder, as training on the data set has them.
+def frames_of(scans: Path, source: Source) -> Iterator[tuple[str, Sample]]:
+    """Name and sample of a scan or of all scans of a folder, as training on the data set has them.
 
     Raises:
         DataError: If there is none, or one cannot be read.
@@ -67,7 +67,7 @@ def frames_of(scans: Path, source: Source) -> Iterator[Sample]:
         if before.stem == after.stem:
             raise DataError(after, f"would take the place of {before.name}'s results", expected="one scan of a name")
     for path in files:
-        yield cut_points(source.read_scan(path), source.point_cloud_range)
+        yield path.stem, cut_points(source.read_scan(path), source.point_cloud_range)
 
 
 def predict(
@@ -88,37 +88,25 @@ def predict(
     Raises:
         ConfigError: If there is no such device.
     """
-    from pointdet.inference import detect
+    from pointdet.inference import detect, usable_device
     from pointdet.visualize import draw_detections
 
-    device = _usable_device(device)
+    device = usable_device(device)
     model, data = load_detector(checkpoint)
     model.to(device)
     count = 0
-    for sample in frames_of(Path(source), data):
+    for name, sample in frames_of(Path(source), data):
         for info, found in detect(model, [collate([sample])], device):
-            data.write_results(Path(output) / info.frame_id, info, found)
+            data.write_results(Path(output) / name, info, found)
             if pictures:
                 draw_detections(
-                    Path(output) / f"{info.frame_id}.png", sample.points, found, data.class_names,
-                    data.point_cloud_range, true_boxes=data.true_boxes(info), title=f"frame {info.frame_id}",
+                    Path(output) / f"{name}.png", sample.points, found, data.class_names,
+                    data.point_cloud_range, true_boxes=data.true_boxes(info), title=f"frame {name}",
                 )  # fmt: skip
             count += 1
-            print(f"{info.frame_id}: {len(found)} detections")
+            print(f"{name}: {len(found)} detections")
     print(f"{count} frames, results in {output}")
     return count
-
-
-def _usable_device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
-    return name
 
 
 def main(argv: Sequence[str] | None = None) -> int:

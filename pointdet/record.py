@@ -11,6 +11,7 @@ import torch
 from formerdata.detection import FrameSet, collate, load_batches
 
 import formerkit
+from formerkit.io import DataError
 from formerkit.training.checkpoint import finite_weights, save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
@@ -89,7 +90,10 @@ class Record:
     def _score(self, results: Path) -> Score:
         batches = load_batches(self.val_set, self.settings.batch_size, num_workers=self.settings.num_workers)
         # In float32, whatever training computes in: as prediction from the checkpoint will.
-        return self.source.score(detect(self.model, batches, self.fabric.device), results)
+        score = self.source.score(detect(self.model, batches, self.fabric.device), results)
+        if score is None:
+            raise DataError(self.source.root, "no frame for validation has labels", expected="a split with labels")
+        return score
 
     def _draw(self, run: Run, step: int, score: Score) -> None:
         """Some frames, the same ones each time and spread over the split; and the curves so far."""

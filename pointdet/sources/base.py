@@ -49,6 +49,7 @@ class Source(Protocol):
         point_features: Numbers that a point has.
         scan_suffixes: Of files that :meth:`read_scan` reads.
         root: Its folder.
+        val_split: The split that is validated on.
         class_names: Classes to detect, in label order.
         point_cloud_range: Lower (x, y, z), upper (x, y, z), m.
     """
@@ -59,6 +60,9 @@ class Source(Protocol):
 
     @property
     def root(self) -> str: ...
+
+    @property
+    def val_split(self) -> str: ...
 
     @property
     def class_names(self) -> tuple[str, ...]: ...
@@ -91,11 +95,14 @@ class Source(Protocol):
             DataError: If a file is absent or wrong.
         """
 
-    def score(self, found: Found, folder: Path) -> Score:
-        """Write what was found to files in ``folder``, in the data set's own form; read them again and score that.
+    def score(self, found: Found, folder: Path) -> Score | None:
+        """Write what was found to files in ``folder``, in the form of the data set's own tools; read and score that.
+
+        Returns:
+            None if no frame has labels: what was found is then only written.
 
         Raises:
-            ValueError: If a frame has no labels.
+            ValueError: If some frames have labels and others do not.
         """
 
     def true_boxes(self, info: Any) -> np.ndarray | None:
@@ -110,6 +117,18 @@ class Source(Protocol):
 
     def write_results(self, path: Path, info: Any, found: Detections) -> None:
         """Write the detections of one frame to ``path`` and a suffix."""
+
+
+def all_labelled(frame_ids: Sequence[str], labelled: Sequence[bool]) -> bool:
+    """Whether frames have labels: all of them (True) or none (False).
+
+    Raises:
+        ValueError: If some have; one that has not is named.
+    """
+    if any(labelled) and not all(labelled):
+        first = next(name for name, known in zip(frame_ids, labelled, strict=True) if not known)
+        raise ValueError(f"frame {first} has no labels, others have: it cannot be scored")
+    return all(labelled)
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str]) -> None:

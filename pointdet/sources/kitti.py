@@ -31,7 +31,7 @@ from formerkit.io import DataError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.kitti import KittiResult, evaluate
 from pointdet.metrics.kitti_rules import CLASS_RULES
-from pointdet.sources.base import Found, Score, check_class_names, check_counts, series_folder
+from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, series_folder
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,16 @@ class KITTI:
             seed=seed, cache_dir=self.cache_dir, allow_missing_frames=self.allow_missing_frames, **more,
         )  # fmt: skip
 
-    def score(self, found: Found, folder: Path) -> Score:
+    def score(self, found: Found, folder: Path) -> Score | None:
         """By result files with four decimals, as anyone else would read them."""
-        truth, read = [], []
+        frames, read = [], []
         for info, detections in found:
-            if info.objects is None:
-                raise ValueError(f"frame {info.frame_id} has no label file: it cannot be scored")
             self.write_results(folder / info.frame_id, info, detections)
-            truth.append(info.objects)
+            frames.append(info)
             read.append(read_objects(folder / f"{info.frame_id}.txt"))
+        truth = [info.objects for info in frames if info.objects is not None]
+        if not all_labelled([info.frame_id for info in frames], [info.objects is not None for info in frames]):
+            return None
         return summary(evaluate(truth, read, self.class_names), self.class_names)
 
     def true_boxes(self, info: FrameInfo) -> np.ndarray | None:

@@ -10,8 +10,10 @@ from typing import ClassVar
 import numpy as np
 from formerdata.detection import Sample, SceneAugmentations
 from formerdata.detection.cut import Range
+from formerdata.float_rows import read_float_rows
 from formerdata.waymo import (
     BOX_TYPES,
+    WaymoBoxes,
     WaymoDataset,
     WaymoInfo,
     WaymoObjects,
@@ -26,7 +28,7 @@ from formerdata.waymo.built_in import SegmentSettings
 from formerkit.io import ConfigError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.waymo import WaymoResult, evaluate_waymo
-from pointdet.sources.base import Found, Score, check_class_names, check_counts, series_folder
+from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, series_folder
 
 SCORED = BOX_TYPES[1:]
 
@@ -51,7 +53,7 @@ class Waymo:
 
     title: ClassVar[str] = "Waymo"
     point_features: ClassVar[int] = 5
-    scan_suffixes: ClassVar[tuple[str, ...]] = (".bin", ".npy")
+    scan_suffixes: ClassVar[tuple[str, ...]] = (".bin",)
 
     root: str = "data/waymo"
     train_split: str = "training"
@@ -106,15 +108,18 @@ class Waymo:
             seed=seed, interval=interval, returns=self.returns, cache_dir=self.cache_dir,
         )  # fmt: skip
 
-    def score(self, found: Found, folder: Path) -> Score:
+    def score(self, found: Found, folder: Path) -> Score | None:
         """By the official rules, from a file of objects as the official tools read it: ``detections.bin``."""
-        truth, said = [], []
+        frames, said = [], []
         for info, detections in found:
-            truth.append(labelled_objects(info))
+            frames.append(info)
             said.append(detected_objects(info, detections, self.class_names))
         path = folder / "detections.bin"
         write_objects(path, concatenate_objects(said))
-        return summary(evaluate_waymo(concatenate_objects(truth), read_objects(path)), self.class_names)
+        if not all_labelled([info.frame_id for info in frames], [info.boxes is not None for info in frames]):
+            return None
+        truth = concatenate_objects([labelled_objects(info, info.boxes) for info in frames])
+        return summary(evaluate_waymo(truth, read_objects(path)), self.class_names)
 
     def true_boxes(self, info: WaymoInfo) -> np.ndarray | None:
         """See :class:`~pointdet.sources.base.Source`; only boxes with points."""
@@ -124,8 +129,10 @@ class Waymo:
         return info.boxes.boxes[np.isin(info.boxes.types, types) & (info.boxes.num_points > 0)]
 
     def read_scan(self, path: Path) -> Sample:
-        """See :class:`~pointdet.sources.base.Source`."""
-        raise NotImplementedError
+        """A ``.bin`` of six numbers a point, as other toolboxes convert Waymo: x, y, z, intensity, elongation, time."""
+        points = read_float_rows(path, ("x", "y", "z", "intensity", "elongation", "timestamp"))[:, :5].copy()
+        np.tanh(points[:, 3:], out=points[:, 3:])
+        return Sample(points, np.zeros((0, 7), np.float32), np.zeros(0, np.int64), WaymoInfo(path.stem, 0, None))
 
     def write_results(self, path: Path, info: WaymoInfo, found: Detections) -> None:
         """A file of objects, ``.bin``."""
@@ -138,15 +145,8 @@ def detected_objects(info: WaymoInfo, found: Detections, class_names: tuple[str,
     return objects_of_frame(info.segment, info.timestamp, found.boxes.numpy()[:, :7], types, found.scores.numpy())
 
 
-def labelled_objects(info: WaymoInfo) -> WaymoObjects:
-    """Labels of a frame.
-
-    Raises:
-        ValueError: If it has none.
-    """
-    if info.boxes is None:
-        raise ValueError(f"frame {info.frame_id} has no labels: it cannot be scored")
-    labels = info.boxes
+def labelled_objects(info: WaymoInfo, labels: WaymoBoxes) -> WaymoObjects:
+    """Labels of a frame."""
     return objects_of_frame(
         info.segment, info.timestamp, labels.boxes, labels.types,
         difficulty=labels.difficulty, num_points=labels.num_points, ids=labels.ids.tolist(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from formerdata.float_rows import read_float_rows
 from formerdata.text import read_text
 from formerkit.io import DataError
 
@@ -57,28 +58,7 @@ def read_scan(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: If the size is not a whole number of points, or a value is not finite; the byte is named.
     """
-    raw = np.fromfile(path, dtype=np.uint8)
-    if raw.size % 16:
-        raise DataError(
-            path,
-            f"{raw.size} bytes end inside a point",
-            byte=raw.size - raw.size % 16,
-            expected="a multiple of 16 bytes (four float32 a point)",
-        )
-    points = raw.view("<f4").reshape(-1, 4).astype(np.float32, copy=False)
-    # One sum is much quicker than isfinite over all: it is finite only if every value is (or overflows, then we look).
-    if not np.isfinite(points.sum(dtype=np.float64)):
-        bad = np.flatnonzero(~np.isfinite(points))
-        if bad.size:
-            row, column = divmod(int(bad[0]), 4)
-            raise DataError(
-                path,
-                f"point {row} of {len(points)} is {points[row, column]}",
-                byte=int(bad[0]) * 4,
-                field=("x", "y", "z", "reflectance")[column],
-                expected="finite numbers",
-            )
-    return points
+    return read_float_rows(path, ("x", "y", "z", "reflectance"))
 
 
 def read_plane(path: str | os.PathLike[str]) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""Score a detector on a split: ``python -m pointdet.test CHECKPOINT --root /path/to/data``.
+
+Writes detections in the form of the data set's own tools (KITTI: a text file a frame; Waymo: ``detections.bin``), reads
+them again and prints the table of its evaluation. A split without labels is only written.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from formerdata.detection import load_batches
+
+import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
+from formerkit.io import DataError, FormerkitError, atomic_write
+from formerkit.memory import keep_freed_memory
+
+
+def score_checkpoint(
+    checkpoint: str,
+    root: str | None = None,
+    split: str | None = None,
+    output: str = "results",
+    batch_size: int = 1,
+    num_workers: int = 1,
+    device: str = "auto",
+) -> int:
+    """Detect in all frames of a split, write what was found, and score it.
+
+    Args:
+        checkpoint: Folder of a checkpoint or of a run, or a converted file.
+        root: Folder of the data set; the one that was trained on if None.
+        split: The one that was validated on if None.
+        output: Folder of the results.
+        batch_size: Frames at a time. num_workers: Processes that read them.
+        device: Where to compute, as torch names it; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        ConfigError: If there is no such device.
+        DataError: If the data are absent or wrong.
+    """
+    from pointdet.inference import detect, usable_device
+    from pointdet.predict import load_detector
+
+    device = usable_device(device)
+    model, source = load_detector(checkpoint)
+    source = source if root is None else replace(source, root=root)  # type: ignore[type-var]
+    if not source.is_present(source.root):
+        raise DataError(source.root, f"no {source.title} there", expected="its folder (--root)")
+    frames = source.frames(split or source.val_split)
+    batches = load_batches(frames, batch_size, num_workers=num_workers, pin_memory=device.startswith("cuda"))
+    begin = time.perf_counter()
+    score = source.score(detect(model.to(device), batches, device), Path(output))
+    seconds = time.perf_counter() - begin
+    print(f"{len(frames)} frames in {seconds:.0f} s, detections in {output}")
+    if score is None:
+        print("the split has no labels: nothing was scored")
+        return len(frames)
+    print(score.table)
+    with atomic_write(Path(output) / "metrics.json", "w") as file:
+        file.write(json.dumps({score.main_name: score.main, **score.values}, indent=1) + "\n")
+    return len(frames)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    from jsonargparse import ArgumentParser
+
+    keep_freed_memory()
+    parser = ArgumentParser(prog="python -m pointdet.test", description=__doc__)
+    parser.add_argument("checkpoint", type=str, help="folder of a checkpoint or of a run, or a converted file")
+    parser.add_argument("--root", type=str | None, help="folder of the data set; as trained if not given")
+    parser.add_argument("--split", type=str | None, help="as validated if not given")
+    parser.add_argument("--output", type=str, default="results", help="folder of the results")
+    parser.add_argument("--batch-size", "--batch_size", type=int, default=1, help="frames at a time")
+    parser.add_argument("--num-workers", "--num_workers", type=int, default=1, help="processes that read them")
+    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1, ...; auto prefers cuda")
+    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    try:
+        score_checkpoint(**options.as_dict())
+    except (FormerkitError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
