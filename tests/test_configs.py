@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from formerkit.training.resume import plain
@@ -38,6 +39,17 @@ def test_each_operator_has_a_config_and_as_many_parameters_as_published(operator
     config, _ = parse([str(path)], prog="p", description="d", needs_builtin=lambda _: False)
     assert config.model.operator == operator
     assert sum(p.numel() for p in model_from_config(plain(config)).parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("mamba_waymo", 2_755_840), ("mamba_large_waymo", 10_041_856)],
+)
+def test_backbones_have_as_many_parameters_as_published(name: str, parameters: int) -> None:
+    config, _ = parse([str(FOLDER / f"lion_{name}.yaml")], prog="p", description="d", needs_builtin=lambda _: False)
+    with torch.device("meta"):
+        backbone = model_from_config(plain(config)).backbone
+    assert sum(p.numel() for p in backbone.parameters()) == parameters
 
 
 def test_the_defaults_are_the_published_model() -> None:

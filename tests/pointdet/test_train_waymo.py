@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from formerdata.waymo import read_objects
+from formerdata.waymo.built_in import SegmentSettings
 
 from pointdet.predict import main as predict_main
 from pointdet.sources import Waymo
@@ -115,10 +117,17 @@ def test_settings_that_cannot_be_are_named(trained: Path, capsys) -> None:
         assert message in capsys.readouterr().err
 
 
-def test_other_settings_have_another_folder(tmp_path: Path) -> None:
-    small = Waymo().builtin.__class__(num_frames=1, detail=0.02, sectors=1, traffic=0.2, people=0.2, clutter=0.1)
-    data = Waymo(builtin_root=str(tmp_path), builtin_train=1, builtin_val=1, builtin=small)
-    roots = [Path(data.built_in(seed).root) for seed in (0, 1, 0)]
-    assert roots[0] == roots[2] != roots[1]
-    assert Waymo.is_present(str(roots[0]))
-    assert not Waymo.is_present(str(tmp_path / "absent"))
+def test_each_seed_number_and_kind_of_segments_has_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("formerdata.waymo.generate.generate_waymo", lambda root, **_: made.append(str(root)))
+    data = Waymo(builtin_train=1, builtin_val=1)
+    others = (data, replace(data, builtin_train=2), replace(data, builtin=SegmentSettings(num_frames=1)))
+    roots = [one.built_in(seed).root for one in others for seed in (0, 1)]
+    assert roots == made
+    assert len(set(roots)) == 6
+    assert data.built_in(0).root == roots[0]
+
+
+def test_presence(trained: Path) -> None:
+    assert Waymo.is_present(str(next((trained / "segments").iterdir())))
+    assert not Waymo.is_present(str(trained))
