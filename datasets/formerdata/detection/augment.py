@@ -141,7 +141,12 @@ class SceneAugmentations:
         return self.epochs is None or epoch < self.epochs
 
     def __call__(
-        self, sample: Sample, database: Any, class_names: tuple[str, ...], generator: np.random.Generator, epoch: int = 0
+        self,
+        sample: Sample,
+        database: Any,
+        class_names: tuple[str, ...],
+        generator: np.random.Generator,
+        epoch: int = 0,
     ) -> Sample:
         """The sample without boxes that are not detected (label 0), changed as a whole.
 

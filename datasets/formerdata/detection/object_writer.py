@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from formerdata.detection.objects import HEADER, Header
-from formerdata.store.array_file import ArrayFile, ArrayInfo, disk_error
+from formerdata.store.array_file import ArrayFile, disk_error
 from formerdata.store.header import write_json
 from formerkit.io import DataError
 

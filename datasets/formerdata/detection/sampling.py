@@ -103,11 +103,10 @@ class ObjectSampling:
 
 def stands_free(boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
     """[M] whether the ground plan of each box [M, 7+] meets none of those present [N, 7+] nor another of its own."""
-    clash = bev_collides(boxes, present).any(1) if len(present) else np.zeros(len(boxes), dtype=np.bool_)
+    clash = np.asarray(bev_collides(boxes, present).any(1)) if len(present) else np.zeros(len(boxes), dtype=np.bool_)
     among = bev_collides(boxes, boxes)
     np.fill_diagonal(among, False)
-    free: np.ndarray = ~(clash | among.any(1))
-    return free
+    return ~(clash | np.asarray(among.any(1)))
 
 
 def check_columns(sample: Sample, database: ObjectDatabase) -> None:
