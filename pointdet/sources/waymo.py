@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from formerdata.detection import Sample, SceneAugmentations
+from formerdata.detection import Augmentations, Sample
 from formerdata.detection.cut import Range
 from formerdata.float_rows import read_float_rows
 from formerdata.waymo import (
@@ -60,7 +60,7 @@ class Waymo:
     val_split: str = "validation"
     class_names: tuple[str, ...] = ("Vehicle", "Pedestrian", "Cyclist")
     point_cloud_range: Range = (-75.52, -75.52, -2.0, 75.52, 75.52, 4.0)
-    augmentations: SceneAugmentations = field(default_factory=waymo_augmentations)
+    augmentations: Augmentations = field(default_factory=waymo_augmentations)
     interval: int = 1
     val_interval: int = 1
     returns: tuple[int, ...] = (1, 2)
@@ -102,7 +102,7 @@ class Waymo:
         """The frames of a folder, every ``val_interval``-th of each segment."""
         return self._frames(split, self.val_interval, None, 0)
 
-    def _frames(self, split: str, interval: int, augmentations: SceneAugmentations | None, seed: int) -> WaymoDataset:
+    def _frames(self, split: str, interval: int, augmentations: Augmentations | None, seed: int) -> WaymoDataset:
         return WaymoDataset(
             Path(self.root) / split, self.class_names, self.point_cloud_range, augmentations,
             seed=seed, interval=interval, returns=self.returns, cache_dir=self.cache_dir,

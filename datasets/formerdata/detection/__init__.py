@@ -1,4 +1,4 @@
-"""What data sets of LiDAR scans have in common: samples, batches, loading, changes of whole scenes."""
+"""What data sets of LiDAR scans have in common: samples, batches, loading, augmentation."""
 
 from formerdata.detection.augment import (
     GlobalRotation,
@@ -9,17 +9,28 @@ from formerdata.detection.augment import (
 )
 from formerdata.detection.batch import Batch, collate
 from formerdata.detection.loader import FrameSet, load_batches
+from formerdata.detection.object_builder import LabelledFrame, build_objects
+from formerdata.detection.object_cache import cached_objects, object_database
+from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
+from formerdata.detection.sampling import Augmentations, ObjectSampling
 
 __all__ = [
+    "Augmentations",
     "Batch",
     "FrameSet",
     "GlobalRotation",
     "GlobalScaling",
     "GlobalTranslation",
+    "LabelledFrame",
+    "ObjectDatabase",
+    "ObjectSampling",
     "RandomFlip",
     "Sample",
     "SceneAugmentations",
+    "build_objects",
+    "cached_objects",
     "collate",
     "load_batches",
+    "object_database",
 ]

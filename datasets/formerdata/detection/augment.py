@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -143,6 +143,22 @@ class SceneAugmentations:
     def active(self, epoch: int) -> bool:
         """Whether samples of an epoch are augmented."""
         return self.epochs is None or epoch < self.epochs
+
+    def __call__(
+        self,
+        sample: Sample,
+        database: Any,
+        class_names: tuple[str, ...],
+        generator: np.random.Generator,
+        epoch: int = 0,
+    ) -> Sample:
+        """The sample without boxes that are not detected (label 0), changed as a whole.
+
+        ``database`` and ``class_names`` are for :class:`~formerdata.detection.Augmentations`, which pastes objects.
+        """
+        detected = sample.labels > 0
+        sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
+        return self.changed(sample, generator, epoch)
 
     def changed(self, sample: Sample, generator: np.random.Generator, epoch: int) -> Sample:
         """The sample after all changes, headings from -pi to pi."""

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
 from formerdata.kitti.augment import Augmentations
 from formerdata.kitti.conversion import boxes_from_objects
-from formerdata.kitti.database import ObjectDatabase, cached_database
+from formerdata.kitti.database import cached_database
 from formerdata.kitti.files import Layout, read_split
 from formerdata.kitti.frame import Frame, in_field_of_view
 from formerdata.kitti.index import cached_index

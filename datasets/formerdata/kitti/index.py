@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.files import Layout, read_scan
 from formerdata.kitti.frame import Frame, FrameInfo, read_info

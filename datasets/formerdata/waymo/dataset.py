@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
 from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.object_cache import object_database
+from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
+from formerdata.detection.sampling import Augmentations, ObjectSampling
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.frames import WaymoFrames
-from formerdata.waymo.schema import BOX_TYPES
+from formerdata.waymo.index import CACHE
+from formerdata.waymo.layout import component_path
+from formerdata.waymo.schema import BOX_TYPES, LIDAR, LIDAR_BOX, LIDAR_CALIBRATION, LIDAR_POSE, VEHICLE_POSE
 from formerdata.waymo.segment import WaymoFrame
 from formerkit.seeds import generator
 
@@ -22,15 +28,19 @@ CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")
 """What detectors are trained for; signs are labelled, too."""
 
 
-def waymo_augmentations(epochs: int | None = None) -> SceneAugmentations:
-    """LION's changes of whole scenes on Waymo: flips along both axes, rotation, scaling, translation.
+def waymo_augmentations(epochs: int | None = None) -> Augmentations:
+    """LION's augmentations on Waymo: pasting of objects, flips along both axes, rotation, scaling, translation.
 
-    The paper pastes objects of other frames as well, which is not done here yet.
+    Vehicles with at least 5 points, pedestrians and cyclists with at least 10 are pasted until a scene has 15, 10 and
+    10 of them.
 
     Args:
         epochs: In which samples are augmented; LION leaves out the last of a run.
     """
-    return SceneAugmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs)
+    sampling = ObjectSampling(
+        {"Vehicle": 15, "Pedestrian": 10, "Cyclist": 10}, {"Vehicle": 5, "Pedestrian": 10, "Cyclist": 10}
+    )
+    return Augmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs, sampling=sampling)
 
 
 @dataclass(frozen=True)
@@ -63,11 +73,13 @@ class WaymoDataset(torch.utils.data.Dataset):
         class_names: Classes to detect, in label order, of ``BOX_TYPES``.
         point_cloud_range: Lower (x, y, z), upper (x, y, z), m. Points are cut in x and y (in z the voxels do that); in
             training also boxes whose centre is outside.
-        augmentations: For training; None for evaluation. In training boxes without a point are left out.
+        augmentations: For training; None for evaluation. In training boxes without a point are left out; those of
+            types that are not detected (signs) keep pasted objects away, as in the reference.
         seed: Of all randomness.
         interval: Every so many frames of a segment; 5 in LION's published configuration.
         returns: Of the laser pulses.
-        cache_dir: Where indexes are kept; ``SPLIT/.formerkit`` if None.
+        cache_dir: Where indexes and the object database are kept; ``SPLIT/.formerkit`` if None. The database is of the
+            frames that ``interval`` chooses and has points as samples have them, after the hyperbolic tangent.
 
     Raises:
         ValueError: On a class that Waymo does not have.
@@ -92,6 +104,11 @@ class WaymoDataset(torch.utils.data.Dataset):
         self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
         self.augmentations, self.seed = augmentations, seed
         self.frames = WaymoFrames(split, interval=interval, returns=returns, cache_dir=cache_dir)
+        folder = Path(cache_dir) if cache_dir is not None else Path(split) / CACHE
+        key = f"interval {interval}, returns {sorted(returns)}"
+        self.database: ObjectDatabase | None = object_database(
+            self, folder, self._sources(), key=key, known_classes=BOX_TYPES[1:]
+        )
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -99,21 +116,31 @@ class WaymoDataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
         epoch, position = index if isinstance(index, tuple) else (0, index)
-        sample = self._sample(self.frames[position])
+        sample = self.plain_sample(position)
         if self.augmentations is None:
             return cut_points(sample, self.point_cloud_range)
         random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-        sample = self.augmentations.changed(sample, random, epoch)
+        sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
         return cut_for_training(sample, self.point_cloud_range, random)
 
-    def _sample(self, frame: WaymoFrame) -> Sample:
-        """With boxes of the classes to detect; in training of those that have points."""
+    def plain_sample(self, position: int) -> Sample:
+        """A whole frame: for evaluation its boxes of the classes to detect, for training all that have points.
+
+        Labels are 0 for types that are not detected.
+        """
+        frame: WaymoFrame = self.frames[position]
         points = frame.points.copy()
         np.tanh(points[:, 3:], out=points[:, 3:])
         boxes, labels = np.zeros((0, 7), np.float32), np.zeros(0, np.int64)
         if frame.boxes is not None:
             numbers = [self.class_names.index(name) + 1 if name in self.class_names else 0 for name in BOX_TYPES]
             labels = np.array(numbers)[frame.boxes.types]
-            wanted = (labels > 0) & ((frame.boxes.num_points > 0) | (self.augmentations is None))
+            training = (frame.boxes.num_points > 0) & (frame.boxes.types > 0)  # type 0 is unknown
+            wanted = labels > 0 if self.augmentations is None else training
             boxes, labels = frame.boxes.boxes[wanted].astype(np.float32), labels[wanted]
         return Sample(points, boxes, labels, WaymoInfo(frame.segment, frame.timestamp, frame.boxes))
+
+    def _sources(self) -> Iterator[Path]:
+        for segment in self.frames.segments:
+            for component in (LIDAR, LIDAR_POSE, LIDAR_BOX, VEHICLE_POSE, LIDAR_CALIBRATION):
+                yield component_path(self.frames.split, component, segment)

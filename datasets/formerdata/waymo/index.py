@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.join import align, check_segment, only_row, transforms
 from formerdata.waymo.labels import read_objects
