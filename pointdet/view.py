@@ -19,7 +19,7 @@ from formerdata.kitti import Calibration, Layout, Objects, boxes_from_objects, r
 from formerdata.points import read_points
 
 from formerkit.io import ConfigError, DataError, FormerkitError, atomic_write, require
-from pointdet.visualize import BACKGROUND, CLASS_COLOURS, GRID, HEIGHT_COLOURS, HEIGHTS, TRUE_COLOUR
+from pointdet.visualize import BACKGROUND, CLASS_COLOURS, GRID, HEIGHT_COLOURS, HEIGHTS, KITTI_GROUND, TRUE_COLOUR
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # Colours go by class, the same in every frame; the three that are usually detected have those of the other pictures.
 _COLOUR_ORDER = ("Car", "Pedestrian", "Cyclist", "Van", "Truck", "Person_sitting")
 _EDGES = np.array([(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)])
-_GROUND = -1.73  # of KITTI's sensor, m
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,7 @@ def point_colours(points: np.ndarray, by: str) -> np.ndarray:
         ConfigError: If ``by`` is neither ``height`` nor ``intensity``.
     """
     if by == "height":
-        share = (points[:, 2] - HEIGHTS[0]) / (HEIGHTS[1] - HEIGHTS[0])
+        share = (points[:, 2] - KITTI_GROUND - HEIGHTS[0]) / (HEIGHTS[1] - HEIGHTS[0])
     elif by == "intensity":
         # Most surfaces answer weakly: the root spreads them, and number plates may not dim the rest.
         top = max(float(np.percentile(points[:, 3], 98)), 1e-6) if len(points) else 1.0
@@ -228,7 +227,7 @@ def _rings(o3d: Any, points: np.ndarray) -> list[Any]:
     links = np.column_stack([np.arange(180), np.arange(1, 181)])
     rings = []
     for radius in range(10, int(reach) + 1, 10):
-        circle = np.column_stack([radius * np.cos(turn), radius * np.sin(turn), np.full(len(turn), _GROUND)])
+        circle = np.column_stack([radius * np.cos(turn), radius * np.sin(turn), np.full(len(turn), KITTI_GROUND)])
         ring = o3d.geometry.LineSet(o3d.utility.Vector3dVector(circle), o3d.utility.Vector2iVector(links))
         ring.paint_uniform_color(rgb(GRID))
         rings.append(ring)

@@ -20,8 +20,10 @@ TRUE_COLOUR = "#f4f7fa"
 CLASS_COLOURS = ("#ffa62b", "#21d4b4", "#f062c0", "#b6e05a", "#ff6b5e", "#6aa8ff")
 # Points in cool greys, dark to light with height: the boxes own the colours.
 HEIGHT_COLOURS = ("#33465c", "#4d7299", "#86b4d8", "#e8f1f8")
-HEIGHTS = (-2.0, 1.0)
-"""Heights (m, sensor frame) of the first and the last of these colours: from KITTI's road to above a van."""
+HEIGHTS = (-0.27, 2.73)
+"""Heights (m, over the ground) of the first and the last of these colours: from the road to above a van."""
+KITTI_GROUND = -1.73
+"""Of the road below KITTI's sensor, m."""
 OTHER_COLOUR = "#1f2933"
 
 _CELL = 0.05
@@ -41,8 +43,9 @@ def draw_frame(
     other_points: np.ndarray | None = None,
     title: str = "",
     limits: tuple[float, float, float, float] = (0.0, -40.0, 70.4, 40.0),
+    ground: float = KITTI_GROUND,
 ) -> None:
-    """Write a PNG: the scene from above, the sensor at the bottom, ahead upwards.
+    """Write a PNG: the scene from above, ahead upwards.
 
     Detections are solid outlines in the colour of their class, fainter where the score is low, with an arrow to the
     front and the score; true boxes are pale areas with dashed edges.
@@ -55,6 +58,7 @@ def draw_frame(
         other_points: [P, 3+] points that the detector did not see (outside the camera's view); drawn faintly.
         title: Shown above, before the counts.
         limits: (x, y) lower, (x, y) upper, m.
+        ground: Height of the ground, m; points are lighter the higher over it they are.
 
     Raises:
         ValueError: If boxes, scores and labels do not agree.
@@ -72,7 +76,10 @@ def draw_frame(
     height = figure.get_figheight()
     axes = figure.add_axes((0.06, 0.5 / height, 0.9, 1 - 1.1 / height), facecolor=PANEL)
     axes.imshow(
-        _raster(points, other_points, limits), extent=(-y1, -y0, x0, x1), origin="lower", interpolation="antialiased"
+        _raster(points, other_points, limits, ground),
+        extent=(-y1, -y0, x0, x1),
+        origin="lower",
+        interpolation="antialiased",
     )
     _rings(axes, limits)
     if true_boxes is not None:
@@ -87,7 +94,15 @@ def draw_frame(
     _frame(axes, limits)
     counts = [f"{len(points):,} points", f"{len(boxes)} detections"]
     counts += [] if true_boxes is None else [f"{len(true_boxes)} labelled"]
-    figure.text(0.06, 1 - 0.26 / height, title, color=TEXT, fontsize=13, weight="bold", va="center")
+    figure.text(
+        0.06,
+        1 - 0.26 / height,
+        title,
+        color=TEXT,
+        fontsize=13 * min(1, 50 / max(1, len(title))),
+        weight="bold",
+        va="center",
+    )
     figure.text(0.96, 1 - 0.26 / height, "  ·  ".join(counts), color=FAINT, fontsize=9.5, va="center", ha="right")
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format="png", facecolor=BACKGROUND)
@@ -102,13 +117,14 @@ def draw_detections(
     *,
     true_boxes: np.ndarray | None = None,
     title: str = "",
+    ground: float = KITTI_GROUND,
 ) -> None:
     """Write the picture of a frame's detections beside its labels, if it has any.
 
     Args:
         path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU.
         class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
-        true_boxes, title: See :func:`draw_frame`.
+        true_boxes, title, ground: See :func:`draw_frame`.
 
     Raises:
         ValueError: See :func:`draw_frame`.
@@ -116,7 +132,7 @@ def draw_detections(
     x0, y0, _, x1, y1, _ = point_cloud_range
     draw_frame(
         path, points, found.boxes.numpy()[:, :7], found.scores.numpy(), found.labels.numpy(), class_names,
-        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1),
+        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1), ground=ground,
     )  # fmt: skip
 
 
@@ -124,7 +140,9 @@ def _colour(label: int) -> str:
     return CLASS_COLOURS[(label - 1) % len(CLASS_COLOURS)]
 
 
-def _raster(points: np.ndarray, other: np.ndarray | None, limits: tuple[float, float, float, float]) -> np.ndarray:
+def _raster(
+    points: np.ndarray, other: np.ndarray | None, limits: tuple[float, float, float, float], ground: float
+) -> np.ndarray:
     """[H, W, 3] uint8 picture of the points, row 0 nearest, column 0 leftmost: quicker than a marker a point."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
@@ -135,7 +153,7 @@ def _raster(points: np.ndarray, other: np.ndarray | None, limits: tuple[float, f
     if other is not None:
         _stamp(image, other, np.broadcast_to(_bytes(to_rgb(OTHER_COLOUR)), (len(other), 3)), limits)
     points = points[np.argsort(points[:, 2])]  # the highest on top
-    share = (points[:, 2] - HEIGHTS[0]) / (HEIGHTS[1] - HEIGHTS[0])
+    share = (points[:, 2] - ground - HEIGHTS[0]) / (HEIGHTS[1] - HEIGHTS[0])
     colours = LinearSegmentedColormap.from_list("height", HEIGHT_COLOURS)(np.clip(share, 0, 1))
     _stamp(image, points, _bytes(colours[:, :3]), limits)
     return image

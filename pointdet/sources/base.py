@@ -47,6 +47,7 @@ class Source(Protocol):
     Attributes:
         title: Its name, for people.
         point_features: Numbers that a point has.
+        ground: Height of the road in the frame of points, m, as far as it is the same everywhere; for pictures.
         scan_suffixes: Of files that :meth:`read_scan` reads.
         root: Its folder.
         val_split: The split that is validated on.
@@ -56,6 +57,7 @@ class Source(Protocol):
 
     title: ClassVar[str]
     point_features: ClassVar[int]
+    ground: ClassVar[float]
     scan_suffixes: ClassVar[tuple[str, ...]]
 
     @property

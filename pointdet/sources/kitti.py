@@ -32,6 +32,7 @@ from pointdet.boxes.detections import Detections
 from pointdet.metrics.kitti import KittiResult, evaluate
 from pointdet.metrics.kitti_rules import CLASS_RULES
 from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, series_folder
+from pointdet.visualize import KITTI_GROUND
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class KITTI:
 
     title: ClassVar[str] = "KITTI"
     point_features: ClassVar[int] = 4
+    ground: ClassVar[float] = KITTI_GROUND
     scan_suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     root: str = "data/kitti"

@@ -53,6 +53,7 @@ class Waymo:
 
     title: ClassVar[str] = "Waymo"
     point_features: ClassVar[int] = 5
+    ground: ClassVar[float] = 0.0
     scan_suffixes: ClassVar[tuple[str, ...]] = (".bin",)
 
     root: str = "data/waymo"
