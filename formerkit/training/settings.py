@@ -95,6 +95,8 @@ class OneCycleTraining(TrainingSettings):
     Attributes:
         max_lr: Peak of the learning rate.
         warm_share: Share of the steps in which it climbs.
+        sync_batch_norm: Where several processes train, batch norms take their statistics over the samples of one
+            forward pass of all of them, as in the published runs. Forward passes of ``accumulate`` have their own.
     """
 
     epochs: int = 80
@@ -105,6 +107,7 @@ class OneCycleTraining(TrainingSettings):
     validate_every: int = 5
     max_lr: float = 3e-3
     warm_share: float = 0.4
+    sync_batch_norm: bool = True
 
     def __post_init__(self) -> None:
         """Raise :class:`~formerkit.io.ConfigError` for values that no training can have."""
