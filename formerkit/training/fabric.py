@@ -9,8 +9,9 @@ from formerkit.training.settings import definite, on_gpu
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch import nn
 
-    from formerkit.training.settings import TrainingSettings
+    from formerkit.training.settings import OneCycleTraining, TrainingSettings
 
 
 def make_fabric(settings: TrainingSettings) -> Fabric:
@@ -47,3 +48,18 @@ def make_fabric(settings: TrainingSettings) -> Fabric:
         raise ConfigError(f"training: {asked}: {' '.join(str(error).split())}") from error
     fabric.launch()
     return fabric
+
+
+def prepare(model: nn.Module, fabric: Fabric, settings: OneCycleTraining) -> nn.Module:
+    """The model as several processes train it; call it before ``fabric.setup``.
+
+    Where ``settings.sync_batch_norm`` is set and there are several processes, batch norms take their statistics over
+    all of them (:func:`~formerkit.training.batch_norm.synchronised`). Parameters and their names stay the same, so
+    that it does not matter whether an optimiser has been made before, nor by how many processes a checkpoint was
+    written.
+    """
+    if not settings.sync_batch_norm or fabric.world_size == 1:
+        return model
+    from formerkit.training.batch_norm import synchronised
+
+    return synchronised(model, fabric.device)

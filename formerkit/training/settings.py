@@ -96,6 +96,8 @@ class OneCycleTraining(TrainingSettings):
         max_lr: Peak of the learning rate.
         warm_share: Share of the steps in which it climbs.
         start_factor: It starts at the peak over this.
+        sync_batch_norm: Where several processes train, batch norms take their statistics over the samples of one
+            forward pass of all of them, as in the published runs. Forward passes of ``accumulate`` have their own.
     """
 
     epochs: int = 80
@@ -107,6 +109,7 @@ class OneCycleTraining(TrainingSettings):
     max_lr: float = 3e-3
     warm_share: float = 0.4
     start_factor: float = 10.0
+    sync_batch_norm: bool = True
 
     def __post_init__(self) -> None:
         """Raise :class:`~formerkit.io.ConfigError` for values that no training can have."""

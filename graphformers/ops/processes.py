@@ -1,22 +1,14 @@
-"""Sums over the processes that train together; without any, each of these gives back what it was given."""
+"""Rows of the processes that train together; without any, each of these gives back what it was given."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from formerkit.processes import num_processes, total
 
-def num_processes() -> int:
-    """How many there are: 1 unless ``torch.distributed`` is initialised."""
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-
-
-def total(x: Tensor) -> Tensor:
-    """The sum of the processes' ``x``, which has the same shape in each. Its gradient is the sum of theirs."""
-    return x if num_processes() == 1 else _Total.apply(x)
+__all__ = ["num_processes", "own_share", "rows_of_all", "total"]
 
 
 def rows_of_all(x: Tensor) -> Tensor:
@@ -37,18 +29,3 @@ def own_share(rows: np.ndarray) -> np.ndarray:
     """This process' part of rows that all have; :func:`rows_of_all` puts the parts together again."""
     count = num_processes()
     return rows if count == 1 else np.array_split(rows, count)[distributed.get_rank()]
-
-
-class _Total(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = x.detach().clone()
-        distributed.all_reduce(out)
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gout: Tensor) -> Tensor:
-        gradient = gout.contiguous().clone()
-        distributed.all_reduce(gradient)
-        return gradient

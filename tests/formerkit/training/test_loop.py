@@ -73,12 +73,16 @@ def test_killed_and_resumed_it_ends_with_the_same_bytes(tmp_path: Path, workers:
     assert losses_only(resumed[2]) == losses_only(whole[2])
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    """The same samples a step, shared or accumulated: the same weights, but for the order of sums."""
+@pytest.mark.parametrize("words", [[], ["norm"]])
+def test_two_processes_train_as_one(words: list[str], tmp_path: Path) -> None:
+    """The same samples a step, shared or accumulated: the same weights, but for the order of sums.
+
+    With a batch norm the same samples a forward pass, two to a step: weights and running statistics are the same.
+    """
     weights = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        command = [sys.executable, "-m", "tests.formerkit.training.toy_parallel", str(folder), str(processes)]
+        command = [sys.executable, "-m", "tests.formerkit.training.toy_parallel", str(folder), str(processes), *words]
         # Its own session, so that no process of it outlives the test.
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True,

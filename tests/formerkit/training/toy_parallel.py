@@ -1,4 +1,7 @@
-"""A run on several processes, for a test: ``python -m tests.formerkit.training.toy_parallel FOLDER PROCESSES``."""
+"""A run on several processes, for a test: ``python -m tests.formerkit.training.toy_parallel FOLDER PROCESSES [norm]``.
+
+With ``norm`` the model has a batch norm, and a forward pass of all processes has as many samples as one of one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import torch
 
 from formerkit.seeds import generator
 from formerkit.training.checkpoint import save_checkpoint
-from formerkit.training.fabric import make_fabric
+from formerkit.training.fabric import make_fabric, prepare
 from formerkit.training.loop import Hooks, fit
 from formerkit.training.optim import adam
 from formerkit.training.run import Run
@@ -28,27 +31,31 @@ class Samples(torch.utils.data.Dataset):
 
 
 class Model(torch.nn.Module):
-    """Nothing in it depends on how a step's samples are split into batches."""
+    """But for the norm, nothing in it depends on how a step's samples are split into batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, norm: bool) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.layers = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+        norms = [torch.nn.BatchNorm1d(8)] if norm else []
+        # A norm takes a bias away: of its gradient, 0 but for rounding, Adam would make steps.
+        first = torch.nn.Linear(4, 8, bias=not norm)
+        self.layers = torch.nn.Sequential(first, *norms, torch.nn.Tanh(), torch.nn.Linear(8, 4))
 
     def forward(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"loss": (self.layers(rows) - rows.flip(1)).square().mean()}
 
 
-def main(folder: Path, processes: int) -> None:
+def main(folder: Path, processes: int, norm: bool) -> None:
+    batch_size, accumulate = (4 // processes, 2) if norm else (2, 4 // processes)
     settings = OneCycleTraining(
-        epochs=2, batch_size=2, accumulate=4 // processes, accelerator="cpu", devices=processes,
+        epochs=2, batch_size=batch_size, accumulate=accumulate, accelerator="cpu", devices=processes,
         strategy="ddp" if processes > 1 else "auto", max_lr=0.05, clip_norm=1.0,
     )  # fmt: skip
     fabric = make_fabric(settings)
-    plain = Model()
+    plain = prepare(Model(norm), fabric, settings)
     model, optimizer = fabric.setup(plain, adam(plain))
     sampler = RunSampler(24, 2, 8, seed=0, rank=fabric.global_rank, world_size=fabric.world_size)
-    loader = torch.utils.data.DataLoader(Samples(), 2, sampler=sampler)
+    loader = torch.utils.data.DataLoader(Samples(), batch_size, sampler=sampler)
 
     def save(step: int) -> None:
         if fabric.is_global_zero:
@@ -65,4 +72,4 @@ def main(folder: Path, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), "norm" in sys.argv[3:])
