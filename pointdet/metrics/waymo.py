@@ -12,14 +12,14 @@ positive there too.
 A detection that touches a no-label zone is no false positive (``overlaps_no_label_zone``); the leaderboard finds out by
 itself which do.
 
-Overlaps are the official ones to the last bit, also where they are surprising: a detection that coincides with its label
-may count as no match (:mod:`pointdet.metrics.waymo_overlap_kernels`). On the official tool's sample all 32 published rows
+Overlaps are the official ones to the last bit, also where they surprise: a detection that coincides with its label may
+count as no match (:mod:`pointdet.metrics.waymo_overlap_kernels`). On the official tool's sample all 32 published rows
 agree to 1e-6. The tool's TensorFlow operator rounds boxes to single precision before all else, by which one pair of the
-sample becomes a match and four rows higher, by at most 0.0037; with boxes rounded likewise, all figures are those of the
-operator (release 1.6.7) to 2e-7, on the sample and on 24 made-up sets.
+sample becomes a match and four rows come out higher, by at most 0.0037. With boxes rounded likewise, all figures are
+those of the operator (release 1.6.7) to 2e-7, on the sample and on 24 made-up sets.
 
-Doubt: where a detection overlaps two labels just as much, or two detections one label, any of the matchings is the best.
-Which one the tool takes is not known in advance; AP seldom depends on it, APH does if their headings differ.
+Doubt: where a detection overlaps two labels just as much, or two detections one label, more than one matching is the
+best. We do not know which of them the tool takes; AP seldom depends on it, APH does if headings differ.
 """
 
 from __future__ import annotations

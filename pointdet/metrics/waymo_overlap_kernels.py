@@ -110,7 +110,7 @@ def _between(point, a, b):
 
 @numba.njit(cache=True, nogil=True)
 def _place(share, whole):
-    """-1 if ``share / whole`` is outside of 0 .. 1, 0 if it is so near to 1 that the other end has to be asked, else 1."""
+    """-1 if ``share / whole`` is outside of 0 .. 1, 0 if so near to 1 that the other end has to be asked, else 1."""
     share, size = share * math.copysign(1.0, whole), abs(whole)
     margin = max(size, 1.0) * _EXACT_BELOW
     if share < 0.0 or share > size + margin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def literal_area(a: np.ndarray, b: np.ndarray) -> float:
                 found = small
                 break
     twice = 0.0
-    for u, v in zip(found[1:-1], found[2:], strict=True):
+    for u, v in pairwise(found):
         twice += ((u - found[0]).conjugate() * (v - found[0])).imag
     return 0.5 * twice if twice > 1e-10 else 0.0
 
