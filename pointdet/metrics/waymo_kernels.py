@@ -3,6 +3,8 @@
 Frames lie one after another: labels of frame f are rows ``truth_starts[f]`` to ``truth_starts[f + 1]``, detections
 likewise, best first. Boxes are (x, y, z, length, width, height, heading).
 
+Overlaps are those of :mod:`pointdet.metrics.waymo_overlap_kernels`: the official ones to the last bit.
+
 The matching has the largest sum of overlaps. It is the assignment by shortest augmenting paths (Kuhn, 1955; Jonker and
 Volgenant, 1987), which takes one detection after another and is at each moment optimal for those that it has seen. So
 detections that come by falling score need one run for all cutoffs: what stands when the next score is below a cutoff
@@ -16,7 +18,7 @@ import math
 import numba
 import numpy as np
 
-from pointdet.boxes.overlap_kernels import SCRATCH_ROWS, intersection
+from pointdet.metrics.waymo_overlap_kernels import SCRATCH_ROWS, shared_area
 
 TRUE, FALSE, HEADING, MISSED_1, MISSED_2 = 0, 1, 2, 3, 4
 COUNTS = 5
@@ -30,28 +32,33 @@ def _plan(box, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def overlap_3d(a, b, plan_a, plan_b, one, two):
-    """Intersection over union of two upright boxes; the last four arguments are scratch, [5] and [SCRATCH_ROWS, 2]."""
+def overlap_3d(a, b, plans, outlines, polygon):
+    """Intersection over union of two upright boxes; which of them is first may matter where their sides coincide.
+
+    The last three arguments are scratch, [2, 5], [2, 4, 2] and [SCRATCH_ROWS, 2].
+    """
     if min(a[3], a[4], a[5]) <= _LEAST_SIDE or min(b[3], b[4], b[5]) <= _LEAST_SIDE:
         return 0.0
     height = min(a[2] + a[5] / 2, b[2] + b[5] / 2) - max(a[2] - a[5] / 2, b[2] - b[5] / 2)
     if height <= 0:
         return 0.0
-    _plan(a, plan_a)
-    _plan(b, plan_b)
-    shared = intersection(plan_a, plan_b, one, two) * height
+    _plan(a, plans[0])
+    _plan(b, plans[1])
+    shared = shared_area(plans[0], plans[1], outlines, polygon) * height
     return shared / (a[3] * a[4] * a[5] + b[3] * b[4] * b[5] - shared)
 
 
 @numba.njit(cache=True, nogil=True)
 def weights_of(found, truth, least, out):
-    """``out[d, g]`` = overlap of detection d and label g in millionths, 0 where it is below ``least``."""
-    plan_a, plan_b = np.empty(5), np.empty(5)
-    one, two = np.empty((SCRATCH_ROWS, 2)), np.empty((SCRATCH_ROWS, 2))
+    """``out[d, g]`` = overlap of detection d and label g in millionths, 0 where it is below ``least``.
+
+    Overlap and ``least`` are compared in single precision, as the official matcher does.
+    """
+    plans, outlines, polygon = np.empty((2, 5)), np.empty((2, 4, 2)), np.empty((SCRATCH_ROWS, 2))
     for d in range(len(found)):
         for g in range(len(truth)):
-            share = overlap_3d(found[d], truth[g], plan_a, plan_b, one, two)
-            out[d, g] = round(share * _UNITS) if share >= least else 0
+            share = np.float32(overlap_3d(found[d], truth[g], plans, outlines, polygon))
+            out[d, g] = math.floor(share * np.float32(_UNITS) + 0.5) if share >= np.float32(least) else 0
 
 
 @numba.njit(cache=True, nogil=True)
