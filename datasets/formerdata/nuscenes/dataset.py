@@ -1,0 +1,114 @@
+"""nuScenes as a torch data set: a sample is a function of (seed, epoch, frame) alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from formerdata.detection.augment import GlobalScaling, GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.sample import Sample
+from formerdata.nuscenes.frames import NuScenesFrames
+from formerdata.nuscenes.objects import boxes_in_lidar
+from formerdata.nuscenes.schema import CLASS_NAMES
+from formerkit.seeds import generator
+
+
+def nuscenes_augmentations(epochs: int | None = None) -> SceneAugmentations:
+    """LION's changes of whole scenes on nuScenes: flips along both axes, rotation, scaling 0.9 to 1.1, translation.
+
+    The paper pastes objects of other frames as well, which is not done here yet.
+
+    Args:
+        epochs: In which samples are augmented; None for all.
+    """
+    return SceneAugmentations(
+        RandomFlip(0.5, ("x", "y")), scaling=GlobalScaling(0.9, 1.1), translation=GlobalTranslation(), epochs=epochs
+    )
+
+
+class NuScenesDataset(torch.utils.data.Dataset):
+    """Samples of a split for a detector: the key frame and the sweeps before it, labels with velocities.
+
+    A point has five numbers: x, y, z in the frame of the LiDAR (x right, y ahead), intensity from 0 to 255 as it is
+    stored, and its age in seconds. A box has nine: the last two are its velocity in m/s along the frame's axes, 0 where
+    it is not known.
+
+    Args:
+        root: Folder of the data set; holds ``samples``, ``sweeps`` and the versions.
+        split: ``train``, ``val``, ``mini_train`` ...; :mod:`formerdata.nuscenes.splits` says where the lists are from.
+        version: ``v1.0-trainval``, ``v1.0-mini`` or ``v1.0-test``.
+        class_names: Classes to detect, in label order, of ``CLASS_NAMES``.
+        point_cloud_range: Lower (x, y, z), upper (x, y, z), m. Points are cut to it, in z too; in training also boxes
+            whose centre is outside.
+        augmentations: For training; None for evaluation. In training boxes without a point of the LiDAR are left out.
+        sweeps: Scans in a sample: the key frame and ``sweeps - 1`` before it.
+        seed: Of all randomness.
+        repeat_sweeps, split_file, allow_missing_frames, cache_dir: See :class:`~formerdata.nuscenes.NuScenesFrames`.
+
+    Raises:
+        ValueError: On a class that nuScenes' detection task does not have.
+        DataError: As :class:`~formerdata.nuscenes.NuScenesFrames`.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        split: str,
+        class_names: Sequence[str] = CLASS_NAMES,
+        point_cloud_range: Range = (-54.0, -54.0, -5.0, 54.0, 54.0, 3.0),
+        augmentations: SceneAugmentations | None = None,
+        *,
+        version: str = "v1.0-trainval",
+        sweeps: int = 10,
+        seed: int = 0,
+        repeat_sweeps: bool = True,
+        split_file: str | os.PathLike[str] | None = None,
+        allow_missing_frames: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if unknown := [name for name in class_names if name not in CLASS_NAMES]:
+            raise ValueError(f"class_names: expected some of {', '.join(CLASS_NAMES)}, got {unknown[0]!r}")
+        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
+        self.augmentations, self.seed = augmentations, seed
+        self.frames = NuScenesFrames(
+            root, split, version, sweeps=sweeps, repeat_sweeps=repeat_sweeps, split_file=split_file,
+            allow_missing_frames=allow_missing_frames, cache_dir=cache_dir,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
+        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
+        epoch, position = index if isinstance(index, tuple) else (0, index)
+        sample = self._sample(position)
+        if self.augmentations is None:
+            return cut_points(_cut_heights(sample, self.point_cloud_range), self.point_cloud_range)
+        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
+        sample = self.augmentations.changed(sample, random, epoch)
+        return cut_for_training(_cut_heights(sample, self.point_cloud_range), self.point_cloud_range, random)
+
+    def _sample(self, position: int) -> Sample:
+        """With boxes of the classes to detect; in training of those that have points."""
+        info, points = self.frames.info(position), self.frames.points(position)
+        boxes, labels = np.zeros((0, 9), np.float32), np.zeros(0, np.int64)
+        if info.boxes is not None:
+            objects = info.boxes.objects
+            names = ("", *CLASS_NAMES)
+            numbers = [self.class_names.index(name) + 1 if name in self.class_names else 0 for name in names]
+            labels = np.array(numbers)[objects.labels]
+            wanted = (labels > 0) & ((objects.num_lidar_points > 0) | (self.augmentations is None))
+            boxes = boxes_in_lidar(objects.select(wanted), info.global_from_lidar).astype(np.float32)
+            boxes, labels = np.nan_to_num(boxes), labels[wanted]
+        return Sample(points, boxes, labels, info)
+
+
+def _cut_heights(sample: Sample, limits: Range) -> Sample:
+    """Points in the range of z, ends included."""
+    z = sample.points[:, 2]
+    return replace(sample, points=sample.points[(z >= limits[2]) & (z <= limits[5])])
