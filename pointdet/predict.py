@@ -102,7 +102,7 @@ def predict(
                 draw_detections(
                     Path(output) / f"{name}.png", sample.points, found, data.class_names,
                     data.point_cloud_range, true_boxes=data.true_boxes(info), title=f"frame {name}",
-                    ground=data.ground,
+                    ground=data.ground, axes=data.axes,
                 )  # fmt: skip
             count += 1
             print(f"{name}: {len(found)} detections")

@@ -105,6 +105,7 @@ class Record:
                 run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, found,
                 self.source.class_names, self.source.point_cloud_range, true_boxes=self.source.true_boxes(info),
                 title=f"frame {info.frame_id} after {step:,} steps", ground=self.source.ground,
+                axes=self.source.axes,
             )  # fmt: skip
         panels = (
             Panel("training loss", {"loss": "loss"}, smooth=True, log=True),

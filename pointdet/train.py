@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pointdet.sources import Source
 
-DESCRIPTION = "Train LION on KITTI or Waymo, or on built-in scenes where they are absent."
+DESCRIPTION = "Train LION on KITTI, Waymo, nuScenes or Argoverse 2, or on built-in scenes where they are absent."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     import torch
 
     from formerkit.seeds import torch_seed
-    from formerkit.training.fabric import make_fabric
+    from formerkit.training.fabric import make_fabric, prepare
     from formerkit.training.loop import Hooks, fit
     from formerkit.training.optim import adam
     from formerkit.training.resume import found_checkpoint, plain, restore
@@ -61,6 +61,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     fabric.print(f"training on {data.title} at {data.root}" if is_real else _announcement(data, builtin))
     torch.manual_seed(torch_seed(config.seed, "weights"))
     lion = make_model(data, model_arguments)
+    prepare(lion, fabric, settings)
     model, optimizer = fabric.setup(lion, adam(lion, weight_decay=settings.weight_decay))
     checkpoint = found_checkpoint(config.output, config.resume)
     start_step, best = 0, float("-inf")

@@ -44,8 +44,9 @@ def draw_frame(
     title: str = "",
     limits: tuple[float, float, float, float] = (0.0, -40.0, 70.4, 40.0),
     ground: float = KITTI_GROUND,
+    axes: tuple[str, str] = ("right", "ahead"),
 ) -> None:
-    """Write a PNG: the scene from above, ahead upwards.
+    """Write a PNG: the scene from above, x upwards.
 
     Detections are solid outlines in the colour of their class, fainter where the score is low, with an arrow to the
     front and the score; true boxes are pale areas with dashed edges.
@@ -59,6 +60,7 @@ def draw_frame(
         title: Shown above, before the counts.
         limits: (x, y) lower, (x, y) upper, m.
         ground: Height of the ground, m; points are lighter the higher over it they are.
+        axes: Where -y and x point.
 
     Raises:
         ValueError: If boxes, scores and labels do not agree.
@@ -74,35 +76,24 @@ def draw_frame(
     figure = Figure(figsize=(_INCHES, 0.9 * _INCHES * (x1 - x0 + 2) / (y1 - y0) + 1.1), dpi=_DPI, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
-    axes = figure.add_axes((0.06, 0.5 / height, 0.9, 1 - 1.1 / height), facecolor=PANEL)
-    axes.imshow(
-        _raster(points, other_points, limits, ground),
-        extent=(-y1, -y0, x0, x1),
-        origin="lower",
-        interpolation="antialiased",
-    )
-    _rings(axes, limits)
+    plot = figure.add_axes((0.06, 0.5 / height, 0.9, 1 - 1.1 / height), facecolor=PANEL)
+    picture = _raster(points, other_points, limits, ground)
+    plot.imshow(picture, extent=(-y1, -y0, x0, x1), origin="lower", interpolation="antialiased")
+    _rings(plot, limits)
     if true_boxes is not None:
-        _areas(axes, true_boxes)
+        _areas(plot, true_boxes)
     if len(boxes):
         colours = _faded([_colour(label) for label in labels.tolist()], scores)
-        _outlines(axes, boxes, colours)
+        _outlines(plot, boxes, colours)
         metres_a_point = (y1 - y0) / (0.9 * _INCHES * 72)
-        _scores(axes, boxes, scores, colours, metres_a_point)
-    _legend(axes, class_names, labels, true_boxes)
-    _sensor(axes)
-    _frame(axes, limits)
+        _scores(plot, boxes, scores, colours, metres_a_point)
+    _legend(plot, class_names, labels, true_boxes)
+    _sensor(plot)
+    _frame(plot, limits, axes)
     counts = [f"{len(points):,} points", f"{len(boxes)} detections"]
     counts += [] if true_boxes is None else [f"{len(true_boxes)} labelled"]
-    figure.text(
-        0.06,
-        1 - 0.26 / height,
-        title,
-        color=TEXT,
-        fontsize=13 * min(1, 50 / max(1, len(title))),
-        weight="bold",
-        va="center",
-    )
+    size = 13 * min(1, 50 / max(1, len(title)))  # a long name must not run into the counts
+    figure.text(0.06, 1 - 0.26 / height, title, color=TEXT, fontsize=size, weight="bold", va="center")
     figure.text(0.96, 1 - 0.26 / height, "  ·  ".join(counts), color=FAINT, fontsize=9.5, va="center", ha="right")
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format="png", facecolor=BACKGROUND)
@@ -118,13 +109,14 @@ def draw_detections(
     true_boxes: np.ndarray | None = None,
     title: str = "",
     ground: float = KITTI_GROUND,
+    axes: tuple[str, str] = ("right", "ahead"),
 ) -> None:
     """Write the picture of a frame's detections beside its labels, if it has any.
 
     Args:
         path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU.
         class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
-        true_boxes, title, ground: See :func:`draw_frame`.
+        true_boxes, title, ground, axes: See :func:`draw_frame`.
 
     Raises:
         ValueError: See :func:`draw_frame`.
@@ -132,7 +124,7 @@ def draw_detections(
     x0, y0, _, x1, y1, _ = point_cloud_range
     draw_frame(
         path, points, found.boxes.numpy()[:, :7], found.scores.numpy(), found.labels.numpy(), class_names,
-        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1), ground=ground,
+        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1), ground=ground, axes=axes,
     )  # fmt: skip
 
 
@@ -295,7 +287,7 @@ def _sensor(axes: Any) -> None:
     axes.plot(0, 0, marker="^", color=TEXT, markersize=9, markeredgecolor=PANEL, clip_on=False, zorder=7)
 
 
-def _frame(axes: Any, limits: tuple[float, float, float, float]) -> None:
+def _frame(axes: Any, limits: tuple[float, float, float, float], names: tuple[str, str]) -> None:
     x0, y0, x1, y1 = limits
     axes.set_xlim(-y1, -y0)
     axes.set_ylim(x0 - 2, x1)
@@ -303,5 +295,5 @@ def _frame(axes: Any, limits: tuple[float, float, float, float]) -> None:
     axes.tick_params(colors=FAINT, labelsize=8, color=GRID)
     for spine in axes.spines.values():
         spine.set_color(GRID)
-    axes.set_xlabel("right, m", color=FAINT, fontsize=8.5)
-    axes.set_ylabel("ahead, m", color=FAINT, fontsize=8.5)
+    axes.set_xlabel(f"{names[0]}, m", color=FAINT, fontsize=8.5)
+    axes.set_ylabel(f"{names[1]}, m", color=FAINT, fontsize=8.5)

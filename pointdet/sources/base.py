@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -48,6 +49,7 @@ class Source(Protocol):
         title: Its name, for people.
         point_features: Numbers that a point has.
         ground: Height of the road in the frame of points, m, as far as it is the same everywhere; for pictures.
+        axes: Where -y and x point, for pictures.
         scan_suffixes: Of files that :meth:`read_scan` reads.
         root: Its folder.
         val_split: The split that is validated on.
@@ -58,6 +60,7 @@ class Source(Protocol):
     title: ClassVar[str]
     point_features: ClassVar[int]
     ground: ClassVar[float]
+    axes: ClassVar[tuple[str, str]]
     scan_suffixes: ClassVar[tuple[str, ...]]
 
     @property
@@ -154,6 +157,11 @@ def check_counts(source: Any, *names: str) -> None:
     for name in names:
         if getattr(source, name) < 1:
             raise ConfigError(f"data.{name}: expected at least 1, got {getattr(source, name)}")
+
+
+def kind_of(settings: Mapping[str, Any]) -> str:
+    """Eight letters that stand for settings of built-in scenes."""
+    return sha256(repr(sorted(settings.items())).encode()).hexdigest()[:8]
 
 
 def series_folder(root: str | os.PathLike[str], seed: int, *sizes: int | str) -> Path:

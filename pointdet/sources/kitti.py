@@ -54,6 +54,7 @@ class KITTI:
     title: ClassVar[str] = "KITTI"
     point_features: ClassVar[int] = 4
     ground: ClassVar[float] = KITTI_GROUND
+    axes: ClassVar[tuple[str, str]] = ("right", "ahead")
     scan_suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
     root: str = "data/kitti"

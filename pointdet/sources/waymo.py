@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +27,7 @@ from formerdata.waymo.built_in import SegmentSettings
 from formerkit.io import ConfigError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.waymo import WaymoResult, evaluate_waymo
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, series_folder
+from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, kind_of, series_folder
 
 SCORED = BOX_TYPES[1:]
 
@@ -54,6 +53,7 @@ class Waymo:
     title: ClassVar[str] = "Waymo"
     point_features: ClassVar[int] = 5
     ground: ClassVar[float] = 0.0
+    axes: ClassVar[tuple[str, str]] = ("right", "ahead")
     scan_suffixes: ClassVar[tuple[str, ...]] = (".bin",)
 
     root: str = "data/waymo"
@@ -87,7 +87,7 @@ class Waymo:
         """Generates segments in Waymo's layout."""
         from formerdata.waymo.generate import generate_waymo
 
-        kind = sha256(repr(sorted(asdict(self.builtin).items())).encode()).hexdigest()[:8]
+        kind = kind_of(asdict(self.builtin))
         root = series_folder(self.builtin_root, seed, self.builtin_train, self.builtin_val, kind)
         generate_waymo(
             root, num_train=self.builtin_train, num_val=self.builtin_val, seed=seed, settings=self.builtin
