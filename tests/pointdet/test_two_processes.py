@@ -1,0 +1,75 @@
+"""Two processes that share a step's samples learn what one process learns from all of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+output: {root}/run
+data:
+  root: {root}/absent
+  builtin_root: {root}/scenes
+training: {{num_workers: 0, accelerator: cpu, precision: 32-true, log_every: 1, validate_every: 0, epochs: 1}}
+builtin:
+  data:
+    builtin_train: 8
+    builtin_val: 1
+    point_cloud_range: [0, -19.2, -3, 38.4, 19.2, 1]
+    augmentations: {{sampling: null}}
+  # Without generation of voxels: rounding changes which respond most, and with them the gradient by 1e-3.
+  model:
+    voxel_size: [0.64, 0.64, 0.5]
+    encoder_channels: [16, 16]
+    backbone: {{channels: 16, windows: [[13, 13, 8]], group_sizes: [256], out_group_size: 128, drop_path: 0.0, generation: 0.0}}
+    bev: {{layers: [1, 1], strides: [1, 2], channels: [16, 16], up_strides: [1, 2], up_channels: [16, 16]}}
+"""
+ONE = ("--training.devices", "1", "--training.batch_size", "2", "--training.accumulate", "2")
+TWO = (
+    "--training.devices",
+    "2",
+    "--training.batch_size",
+    "1",
+    "--training.accumulate",
+    "2",
+    "--training.strategy",
+    "ddp",
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "config.yaml").write_text(CONFIG.format(root=folder))
+    return folder
+
+
+def logged(root: Path, name: str, *options: str, processes: int = 1) -> dict[tuple[int, str], float]:
+    """What a run of four samples a step logs, started as people start it."""
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
+    command = [sys.executable, *start, "-m", "pointdet.train", str(root / "config.yaml"), "--output", str(root / name)]
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "datasets")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = csv.reader((root / name / "metrics.csv").read_text().splitlines()[1:])
+    return {(int(step), key): float(value) for step, key, value in rows}
+
+
+def test_two_processes_learn_what_one_does(root: Path) -> None:
+    one = logged(root, "one", *ONE)
+    two = logged(root, "two", *TWO, processes=2)
+    apart = logged(root, "apart", *TWO, "--training.sync_batch_norm", "false", processes=2)
+    assert one.keys() == two.keys()
+    for key in ("loss", "class_loss", "box_loss", "direction_loss", "grad_norm"):
+        assert two[1, key] == pytest.approx(one[1, key], rel=1e-4)
+    assert apart[1, "loss"] != pytest.approx(one[1, "loss"], rel=1e-2)
+    # Adam's first steps go by the signs of gradients, which rounding turns where they are next to nothing.
+    assert two[2, "loss"] == pytest.approx(one[2, "loss"], rel=1e-2)
+    assert max(step for step, _ in two) == 2
