@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +139,37 @@ def test_both_of_two_colliding_candidates_are_dropped(root: Path) -> None:
     assert len(single.boxes) == 1
 
 
+def test_candidates_and_draws_are_those_of_earlier_runs(root: Path) -> None:
+    """In the order of the frames, the first of all in random order, whatever the scene holds: runs can go on."""
+    database = KittiDataset(root, "train", augmentations=Augmentations()).database
+    sampling = GroundTruthSampling({"Car": 2, "Pedestrian": 2})
+    for name in sampling.counts:
+        kept = (database.names == name) & (np.diff(database.starts) >= 5) & (database.difficulty >= 0)
+        candidates = sampling.candidates(database, name)
+        assert candidates.tolist() == np.flatnonzero(kept).tolist()
+        assert len(candidates) > 1
+        drawn = sampling.draw(candidates, 2, generator(3))
+        assert drawn.tolist() == generator(3).permutation(candidates)[:2].tolist()
+    assert not sampling.limit_whole_scene
+    assert set(database.names) == {"Car", "Pedestrian", "Van"}
+
+
+def test_pasted_objects_and_their_points_stand_on_the_plane(root: Path) -> None:
+    training = KittiDataset(root, "train", augmentations=Augmentations())
+    info = replace(training[0].info, plane=np.array([0.0, -1.0, 0.0, 3.0]))
+    empty = Sample(np.zeros((0, 4), np.float32), np.zeros((0, 7), np.float32), np.zeros(0, np.int64), info)
+    sampling = GroundTruthSampling({"Car": 1})
+    low, as_it_was = (
+        each(empty, training.database, ("Car",), generator(0))
+        for each in (sampling, replace(sampling, use_road_plane=False))
+    )
+    np.testing.assert_allclose(height_above_plane(low.boxes, info.plane, info.calibration), 0, atol=1e-5)
+    step = low.boxes[0, 2] - as_it_was.boxes[0, 2]
+    assert abs(step) > 0.1
+    np.testing.assert_allclose(low.points[:, 2] - as_it_was.points[:, 2], step, atol=1e-5)
+    np.testing.assert_array_equal(low.points[:, :2], as_it_was.points[:, :2])
+
+
 def test_objects_are_put_on_the_road() -> None:
     root = data("kitti_object")
     frame = next(
@@ -203,6 +234,8 @@ def test_the_last_epochs_may_go_without_augmentation(root: Path) -> None:
         (lambda: RandomFlip(axes=("y", "y")), "flip.axes: expected each of 'x' and 'y' at most once"),
         (lambda: RandomFlip(axes=("z",)), "flip.axes: expected each of 'x' and 'y' at most once"),  # type: ignore[arg-type]
         (lambda: GlobalTranslation((1.0, -1.0, 0.0)), "translation.std: expected three numbers from 0 on, m"),
+        (lambda: GroundTruthSampling({"Lorry": 1}), "sampling.counts: unknown class 'Lorry'; expected Car, "),
+        (lambda: GroundTruthSampling({"Car": -1}), "sampling: expected numbers from 0 on, got {'Car': -1}"),
         (lambda: Augmentations(epochs=-1), "augmentations.epochs: expected None or a number from 0 on, got -1"),
     ],
 )
