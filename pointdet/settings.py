@@ -46,6 +46,9 @@ def parse(
         parser.add_argument("--seed", type=int, default=0, help="of everything random")
         parser.add_argument("--output", type=str, default="runs/lion_kitti", help="folder of the run")
         parser.add_argument("--resume", type=str, default="auto", help="auto, false, or a checkpoint's folder")
+        parser.add_argument(
+            "--weights", type=str | None, help="start from these: a checkpoint, a run, a converted file"
+        )
         known = ", ".join(one.__name__ for one in SOURCES)
         parser.add_argument("--data.name", type=str, default=name, help=f"one of {known}")
         _add_sections(parser, source)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from formerdata.detection import load_batches
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import ConfigError, FormerkitError
+from formerkit.io import CheckpointError, ConfigError, FormerkitError
 from formerkit.memory import keep_freed_memory
 from pointdet.settings import instantiate, make_model, parse
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
+    from torch import nn
 
     from pointdet.sources import Source
 
@@ -69,6 +70,9 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
         state = restore(checkpoint, lion, optimizer, plain(config))
         start_step, best = state["step"], float("-inf") if state["best"] is None else state["best"]
         fabric.print(f"resumed {checkpoint} after {start_step} steps")
+    elif config.weights is not None:
+        load_weights_of(lion, config.weights)
+        fabric.print(f"starting from the weights of {config.weights}")
     with fabric.rank_zero_first():  # the others find scenes and caches ready
         source = data if is_real else data.built_in(config.seed)
         train_set, val_set = source.frame_sets(config.seed)
@@ -106,6 +110,22 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     )  # fmt: skip
     if run is not None:
         run.close()
+
+
+def load_weights_of(model: nn.Module, checkpoint: str) -> None:
+    """Give a model the weights of a checkpoint of the same architecture.
+
+    Raises:
+        CheckpointError: If there is none, or it is of another model.
+    """
+    from pointdet.checkpoints import stored_weights
+
+    weights, _ = stored_weights(checkpoint)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise CheckpointError(f"{checkpoint}: not of this model ({why[:300]})") from error
 
 
 def _announcement(data: Source, builtin: dict[str, Any]) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from formerdata.kitti import Layout, read_objects
 
-from formerkit.training.checkpoint import checkpoints, save_checkpoint
+from formerkit.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from pointdet.evaluate import score_folders
 from pointdet.predict import main as predict_main
 from pointdet.sources import KITTI
@@ -236,3 +237,26 @@ def test_each_seed_and_number_of_scenes_has_its_folder(tmp_path: Path) -> None:
     assert roots[0] == roots[2] != roots[1]
     scans = [next((root / "training" / "velodyne").glob("*.bin")).read_bytes() for root in roots]
     assert scans[0] != scans[1]
+
+
+def test_training_starts_from_given_weights(trained: Path, tmp_path: Path, capsys) -> None:
+    """Of a run: its first loss is near the last one of that run; a model of another width is refused."""
+    again = [str(trained / "config.yaml"), "--weights", str(trained / "run"), "--output", str(tmp_path / "again")]
+    assert train_main([*again, "--training.max_lr", "1e-9"]) == 0
+    assert "starting from the weights of" in capsys.readouterr().out
+    before, after = (
+        load_checkpoint(checkpoints(run / "checkpoints")[-1]).model for run in (trained / "run", tmp_path / "again")
+    )
+    weights = [name for name in before if before[name].is_floating_point() and "running" not in name]
+    for name in weights:
+        torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=1e-5)
+    other = [
+        *again[:-1],
+        str(tmp_path / "other"),
+        "--model.backbone.channels",
+        "32",
+        "--model.encoder_channels",
+        "[16,32]",
+    ]
+    assert train_main(other) == 1
+    assert "not of this model" in capsys.readouterr().err

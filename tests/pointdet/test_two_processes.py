@@ -27,7 +27,8 @@ builtin:
   model:
     voxel_size: [0.64, 0.64, 0.5]
     encoder_channels: [16, 16]
-    backbone: {{channels: 16, windows: [[13, 13, 8]], group_sizes: [256], out_group_size: 128, drop_path: 0.0, generation: 0.0}}
+    backbone:
+      {{channels: 16, windows: [[13, 13, 8]], group_sizes: [256], out_group_size: 128, drop_path: 0.0, generation: 0.0}}
     bev: {{layers: [1, 1], strides: [1, 2], channels: [16, 16], up_strides: [1, 2], up_channels: [16, 16]}}
 """
 ONE = ("--training.devices", "1", "--training.batch_size", "2", "--training.accumulate", "2")
