@@ -150,7 +150,6 @@ def run(sweep: Sweep) -> list[Cell]:
     """
     from graphformers.finished import finished
     from graphformers.sweep_table import Cell, write
-    from graphformers.train import train
 
     plan = {cell: [sweep.configuration(*cell, seed) for seed in range(sweep.seeds)] for cell in sweep.cells()}
     cells: list[Cell] = []
@@ -158,12 +157,37 @@ def run(sweep: Sweep) -> list[Cell]:
         results = []
         for config in runs:
             print(f"\n{number} of {len(plan)}: {', '.join(names)}, seed {config.seed}", flush=True)
-            result = finished(Path(config.output), config) or train(config)
+            result = finished(Path(config.output), config) or _trained(config)
             results += [] if result is None else [result]
-        if results:  # the first process has them
-            cells.append(Cell.of(*names, results))
+        if results or _failures(runs):  # the first process has them
+            cells.append(Cell.of(*names, results, failed=_failures(runs)))
             write(cells, Path(sweep.output))
     return cells
+
+
+def _trained(config: Namespace) -> dict[str, Any] | None:
+    """The result of a run; None of one that comes apart: the others go on, and the table says so."""
+    from formerkit.training.loop import NonFiniteLossError
+    from graphformers.finished import failed, record_failure
+    from graphformers.metrics.inputs import NonFiniteError
+    from graphformers.train import train
+
+    folder = Path(config.output)
+    if why := failed(folder, config):
+        print(f"came apart: {why}")
+        return None
+    try:
+        return train(config)
+    except (NonFiniteLossError, NonFiniteError) as error:
+        print(f"came apart: {error}", flush=True)
+        record_failure(folder, error)
+        return None
+
+
+def _failures(runs: Sequence[Namespace]) -> int:
+    from graphformers.finished import failed
+
+    return sum(failed(Path(config.output), config) is not None for config in runs)
 
 
 def _chosen(name: str, there: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:

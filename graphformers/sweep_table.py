@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +23,8 @@ class Cell:
         task, tokens, encoder: Names.
         metric: Of the scores. higher_is_better: Of it.
         scores: Of the test part, one of each seed, as the metric's tables show them (percent, or as they are).
-        parameters: Of the model.
+        parameters: Of the model, 0 if no run came to an end.
+        failed: Runs that came apart: a loss or predictions that are not finite.
     """
 
     task: str
@@ -32,33 +34,41 @@ class Cell:
     higher_is_better: bool
     scores: tuple[float, ...]
     parameters: int
+    failed: int = 0
 
     @staticmethod
-    def of(task: str, tokens: str, encoder: str, results: Sequence[dict[str, Any]]) -> Cell:
+    def of(task: str, tokens: str, encoder: str, results: Sequence[dict[str, Any]], failed: int = 0) -> Cell:
         """Of what ``result.json`` of each seed says."""
+        if not results:
+            return Cell(task, tokens, encoder, "", True, (), 0, failed)
         first = results[0]
         return Cell(
             task, tokens, encoder, first["metric"], first["higher_is_better"],
-            tuple(result["test"] * first["scale"] for result in results), first["parameters"],
+            tuple(result["test"] * first["scale"] for result in results), first["parameters"], failed,
         )  # fmt: skip
 
     @property
     def mean(self) -> float:
-        return statistics.mean(self.scores)
+        return statistics.mean(self.scores) if self.scores else math.nan
 
     @property
     def shown(self) -> str:
-        """Mean and unbiased deviation."""
+        """Mean and unbiased deviation, and how many runs came apart."""
+        if not self.scores:
+            return "came apart"
         digits = 1 if self.metric != "RMSE" else 2
         deviation = f" ± {statistics.stdev(self.scores):.{digits}f}" if len(self.scores) > 1 else ""
-        return f"{self.mean:.{digits}f}{deviation}"
+        apart = f" ({self.failed} of {self.failed + len(self.scores)} came apart)" if self.failed else ""
+        return f"{self.mean:.{digits}f}{deviation}{apart}"
 
 
 def write(cells: Sequence[Cell], folder: Path) -> None:
     """Write ``table.json``, ``table.md`` and ``table.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "table.json", "w") as file:
-        file.write(json.dumps([asdict(cell) | {"mean": cell.mean} for cell in cells], indent=1) + "\n")
+        file.write(
+            json.dumps([asdict(cell) | {"mean": cell.mean if cell.scores else None} for cell in cells], indent=1) + "\n"
+        )
     with atomic_write(folder / "table.md", "w") as file:
         file.write(as_markdown(cells))
     draw(cells, folder / "table.png")
@@ -69,7 +79,7 @@ def as_markdown(cells: Sequence[Cell]) -> str:
     tasks, rows = _names(cells)
     at = {(cell.encoder, cell.tokens, cell.task): cell for cell in cells}
     best = {task: _best([cell for cell in cells if cell.task == task]) for task in tasks}
-    heads = [f"{task} ({next(cell.metric for cell in cells if cell.task == task)})" for task in tasks]
+    heads = [f"{task} ({_head(task, cells)})" for task in tasks]
     lines = [f"| encoder | tokens | {' | '.join(heads)} |", f"|{'---|' * (2 + len(tasks))}"]
     for encoder, tokens in rows:
         row = [at.get((encoder, tokens, task)) for task in tasks]
@@ -97,7 +107,7 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
         axes.text(
             x, y, cell.shown, ha="center", va="center", fontsize=8, color="white" if shades[y][x] > 0.8 else "black"
         )
-    heads = [f"{task}\n{next(cell.metric for cell in cells if cell.task == task)}" for task in tasks]
+    heads = [f"{task}\n{_head(task, cells)}" for task in tasks]
     axes.set_xticks(range(len(tasks)), heads, fontsize=9)
     axes.set_yticks(range(len(rows)), [f"{encoder}: {tokens}" for encoder, tokens in rows], fontsize=9)
     axes.xaxis.tick_top()
@@ -119,13 +129,21 @@ def _names(cells: Sequence[Cell]) -> tuple[list[str], list[tuple[str, str]]]:
     return tasks, [(encoder, one) for encoder in encoders for one in tokens if (encoder, one) in there]
 
 
-def _best(cells: Sequence[Cell]) -> Cell:
-    return max(cells, key=lambda cell: cell.mean if cell.higher_is_better else -cell.mean)
+def _best(cells: Sequence[Cell]) -> Cell | None:
+    scored = [cell for cell in cells if cell.scores]
+    return max(scored, key=lambda cell: cell.mean if cell.higher_is_better else -cell.mean) if scored else None
+
+
+def _head(task: str, cells: Sequence[Cell]) -> str:
+    """The metric of a task; none if all its runs came apart."""
+    return next((cell.metric for cell in cells if cell.task == task and cell.metric), "no score")
 
 
 def _shade(cell: Cell, cells: Sequence[Cell]) -> float:
-    """0 for the worst mean of its column, 1 for the best."""
-    column = [one.mean for one in cells if one.task == cell.task]
+    """0 for the worst mean of its column, 1 for the best, NaN without one."""
+    if not cell.scores:
+        return math.nan
+    column = [one.mean for one in cells if one.task == cell.task and one.scores]
     low, high = min(column), max(column)
     share = 1.0 if high == low else (cell.mean - low) / (high - low)
     return share if cell.higher_is_better or high == low else 1 - share

@@ -6,6 +6,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from formerkit.io import FormerkitError
+
 Array = Tensor | npt.NDArray
 
 
@@ -24,11 +26,15 @@ def as_tensor(value: Array, field: str) -> Tensor:
     return tensor
 
 
+class NonFiniteError(FormerkitError, ValueError):
+    """Predictions that are infinite or not a number: of a model that has come apart in training, say."""
+
+
 def finite(value: Array, field: str, ndim: int) -> Tensor:
     """Predictions of ``ndim`` dimensions, at least one, all finite.
 
     Raises:
-        ValueError: That names the field.
+        ValueError: That names the field; :class:`NonFiniteError` if they are not finite.
     """
     tensor = as_tensor(value, field)
     if tensor.ndim != ndim:
@@ -37,7 +43,8 @@ def finite(value: Array, field: str, ndim: int) -> Tensor:
         raise ValueError(f"{field}: is empty, shape {list(tensor.shape)}")
     if not bool(torch.isfinite(tensor).all()):
         bad = ~torch.isfinite(tensor)
-        raise ValueError(f"{field}: {int(bad.sum())} values are not finite, the first at {bad.nonzero()[0].tolist()}")
+        where = bad.nonzero()[0].tolist()
+        raise NonFiniteError(f"{field}: {int(bad.sum())} values are not finite, the first at {where}")
     return tensor
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from formerkit.io import ConfigError
+from formerkit.training.resume import plain
 from graphformers import sweep as program
 from graphformers import train as training
+from graphformers.metrics import rmse
 from graphformers.sweep import from_file, read
 from graphformers.sweep_table import Cell, _shade, as_markdown, draw
 
@@ -70,6 +73,32 @@ def test_every_task_with_every_row(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(training, "train", lambda config: pytest.fail("trained again"))
     assert program.main([str(folder / "sweep.yaml"), "--change", "training.weight_decay=0.5"]) == 0
     assert (folder / "out" / "table.md").read_text() == before
+
+
+def test_a_run_that_comes_apart_costs_only_itself(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Its predictions are not finite: the others go on, the table says how many, and it is not tried again."""
+    train, tried = training.train, []
+
+    def sometimes(config: Any) -> Any:
+        tried.append((config.model.global_, config.seed))
+        if config.model.global_ == "transformer" or config.seed == 1:
+            (Path(config.output)).mkdir(parents=True)
+            (Path(config.output) / "config.json").write_text(json.dumps(plain(config)))
+            rmse(torch.zeros(1, 1), torch.full((1, 1), torch.nan))
+        return train(config)
+
+    monkeypatch.setattr(training, "train", sometimes)
+    part = [str(folder / "sweep.yaml"), "--tasks", "edges", "--tokens", "node"]
+    assert program.main(part) == 0
+    assert "came apart: y_pred: 1 values are not finite" in capsys.readouterr().out
+    table = (folder / "out" / "table.md").read_text()
+    assert "| Transformer | node | came apart |" in table
+    assert "(1 of 2 came apart)" in table
+    assert [cell["mean"] is None for cell in json.loads((folder / "out" / "table.json").read_text())] == [True, False]
+    assert len(tried) == 4
+    assert program.main(part) == 0
+    assert len(tried) == 4
+    assert (folder / "out" / "table.md").read_text() == table
 
 
 def test_a_part_of_a_sweep(folder: Path) -> None:
