@@ -56,10 +56,9 @@ def cut_objects(frame: LabelledFrame, *, min_points: int = 1) -> CutObjects:
     inside = points_in_boxes(frame.points, frame.boxes)
     counts = inside.sum(1)
     kept = np.flatnonzero(counts >= min_points)
-    clouds = [frame.points[inside[i]].astype(np.float32) for i in kept]
-    for cloud, box in zip(clouds, frame.boxes[kept], strict=True):
-        cloud[:, :3] -= box[:3]
-    points = np.concatenate(clouds) if clouds else np.zeros((0, frame.points.shape[1]), dtype=np.float32)
+    box, point = np.nonzero(inside[kept])
+    points = frame.points[point].astype(np.float32, copy=False)  # a copy already: chosen rows are one
+    points[:, :3] -= frame.boxes[kept[box], :3]
     difficulty = None if frame.difficulty is None else np.asarray(frame.difficulty)[kept]
     names = [str(frame.names[i]) for i in kept.tolist()]
     return CutObjects(frame.boxes[kept], names, frame.frame_id, difficulty, counts[kept], points)

@@ -73,8 +73,8 @@ def test_pasting_is_that_of_the_loops(database: ObjectDatabase, seed: int, least
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(1000, 10**6))
 def test_what_must_hold(database: ObjectDatabase, seed: int) -> None:
-    sample, sampling = scene(seed), ObjectSampling(COUNTS, {"Car": 3, "Pedestrian": 8})
-    found = sampling(sample, database, CLASSES, generator(seed))
+    sample, least = scene(seed), {"Car": 12, "Pedestrian": 8}
+    found = ObjectSampling(COUNTS, least)(sample, database, CLASSES, generator(seed))
     old = len(sample.boxes)
     # What was there is there still, and comes first among the boxes.
     np.testing.assert_array_equal(found.boxes[:old], sample.boxes)
@@ -86,7 +86,7 @@ def test_what_must_hold(database: ObjectDatabase, seed: int) -> None:
         held = int((sample.labels == label).sum())
         assert int((found.labels == label).sum()) <= max(held, COUNTS[name])
         counts = points_in_boxes(found.points, found.boxes[old:][found.labels[old:] == label]).sum(1)
-        assert (counts >= sampling.points_needed(name)).all()
+        assert (counts >= least.get(name, 1)).all()
     # Each pasted box holds the object's points and no others: those of the scan are gone.
     pasted = found.boxes[old:]
     outside = ~points_in_boxes(sample.points, pasted).any(0)
