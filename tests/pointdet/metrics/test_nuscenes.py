@@ -153,7 +153,7 @@ def errors(name: str, pairs: list, confidence: np.ndarray) -> dict[str, float]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SEEDS)
 def test_any_objects_are_scored_as_the_rules_read(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -212,6 +212,19 @@ def test_nothing_found_scores_0() -> None:
     assert none.nds == 0
     assert none.without_detections == 1
     assert "1 samples, 1 of them without detections" in none.table()
+
+
+def test_of_labels_at_the_same_distance_the_first_is_taken() -> None:
+    boxes = np.array([[0.0, 1, 0, 2, 2, 2, 0], [0, -1, 0, 4, 2, 2, 0], [0, 0, 0, 2, 2, 2, 0]])
+    none, cars = np.full(2, 1), np.ones(3, dtype=np.int64)
+    labels = objects_from_lidar("a", np.eye(4), boxes[:2], none, cars[:2])
+    labels.num_lidar_points[:] = 5
+    found = objects_from_lidar("a", np.eye(4), boxes[2:], np.ones(1), cars[:1])
+    places = np.zeros((1, 3))
+    assert evaluate_nuscenes(NuScenesTruth(labels, places), found).score("car").errors[1] == pytest.approx(0)
+    order = np.array([1, 0])
+    other = evaluate_nuscenes(NuScenesTruth(labels.select(order), places), found).score("car")
+    assert other.errors[1] == pytest.approx(0.5)
 
 
 def test_neither_order_nor_threads_matter() -> None:
