@@ -8,8 +8,8 @@ Autonomous Driving", CVPR 2020, section 3.
 A class without labels has AP 0 and errors 1, as in the devkit: on a small split the means say little.
 
 Where this differs from the devkit: it refuses results that lack a sample, here such a sample has no detections and is
-counted (:func:`formerdata.nuscenes.read_results` refuses it). A field ``num_pts`` in the results, which the form does not
-have, is not read.
+counted (:func:`formerdata.nuscenes.read_results` refuses it). A field ``num_pts`` in the results, which the form does
+not have, is not read.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ def evaluate_nuscenes(truth: NuScenesTruth, found: NuScenesObjects) -> NuScenesR
     """Score detections.
 
     Args:
-        truth: Labels of all samples (``NuScenesFrames.truth``, or ``concatenate_truth`` of each sample's ``info.boxes``).
+        truth: Labels of all samples: ``NuScenesFrames.truth``, or ``concatenate_truth`` of each sample's
+            ``info.boxes``.
         found: Detections with scores, any numbers; a sample without any may be absent. More than 500 of a sample are
             scored all the same, though the official tool refuses them (``write_results`` leaves the worst out).
 
@@ -144,6 +145,7 @@ def evaluate_nuscenes(truth: NuScenesTruth, found: NuScenesObjects) -> NuScenesR
         raise ValueError("evaluate_nuscenes: no labels to score against")
     rows = _rows(truth, found)
     labels = truth.objects.select(scored(truth.objects, truth, truth.objects.samples))
+    labels = labels.select(np.argsort(labels.samples, kind="stable"))
     # The devkit sorts by rising score and then turns the list round: of equal scores the last comes first.
     order = np.argsort(found.scores, kind="stable")[::-1]
     order = order[scored(found, truth, rows[found.samples])[order]]

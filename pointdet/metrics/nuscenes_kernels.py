@@ -1,7 +1,8 @@
 """Compiled matching of nuScenes' evaluation: each detection, best first, takes the nearest label that is still free.
 
-Objects of one class lie sample after sample: labels of sample s are rows ``truth_starts[s]`` to ``truth_starts[s + 1]``,
-detections likewise, best first. A detection of one sample never meets a label of another, so samples are independent.
+Objects of one class lie sample after sample: labels of sample s are rows ``truth_starts[s]`` to ``truth_starts[s +
+1]``, detections likewise, best first. A detection of one sample never meets a label of another, so samples are
+independent.
 """
 
 from __future__ import annotations

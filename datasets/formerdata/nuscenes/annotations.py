@@ -11,8 +11,8 @@ from formerdata.nuscenes.schema import ATTRIBUTES, CLASS_NAMES, CLASS_OF_CATEGOR
 from formerdata.nuscenes.tables import Record, Table, Tokens
 
 MAX_TIME_DIFF = 1.5
-"""Seconds between two boxes of an object, beyond which nothing is said of its velocity; twice that from the box before to
-the box after (as the devkit has it)."""
+"""Seconds between two boxes of an object, beyond which nothing is said of its velocity; twice that from the box before
+to the box after (as the devkit has it)."""
 
 _OTHER = -1  # an object of no class that is scored
 
@@ -34,11 +34,13 @@ def read_annotations(folder: Path, samples: Tokens, timestamps: np.ndarray) -> d
     kinds = _instance_labels(folder)
     attributes = Tokens("attribute")
     attribute_numbers = [_attribute(record) for record in Table(folder, "attribute") if attributes.add(record) >= 0]
-    tokens, links, numbers = Tokens("sample_annotation"), _Links(), array("d")
-    whole = array("q")
-    for record in Table(folder, "sample_annotation"):
+    table, tokens = Table(folder, "sample_annotation"), Tokens("sample_annotation")
+    links: dict[str, list[str]] = {"prev": [], "next": []}
+    numbers, whole = array("d"), array("q")
+    for record in table:
         tokens.add(record)
-        links.add(record)
+        for field, column in links.items():
+            column.append(record.text(field))
         numbers.extend(record.numbers("translation", 3))
         numbers.extend(_size(record))
         numbers.extend(record.rotation())
@@ -46,7 +48,7 @@ def read_annotations(folder: Path, samples: Tokens, timestamps: np.ndarray) -> d
         whole.extend((samples.row(record, "sample_token"), label, _attribute_of(record, attributes, attribute_numbers)))
         whole.extend((record.whole("num_lidar_pts"), record.whole("num_radar_pts")))
     values, counts = np.array(numbers).reshape(-1, 10), np.array(whole, dtype=np.int64).reshape(-1, 5)
-    before, after = links.rows(tokens, Table(folder, "sample_annotation"))
+    before, after = (tokens.neighbours(table, range(len(values)), *link) for link in links.items())
     columns = {
         "samples": counts[:, 0], "centres": values[:, :3], "sizes": values[:, [4, 3, 5]], "rotations": values[:, 6:],
         "velocities": velocities(values[:, :3], timestamps[counts[:, 0]], before, after)[:, :2],
@@ -78,27 +80,6 @@ def velocities(places: np.ndarray, timestamps: np.ndarray, before: np.ndarray, a
     with np.errstate(divide="ignore", invalid="ignore"):
         found = (places[last] - places[first]) / passed[:, None]
     return np.where(known[:, None], found, np.nan)
-
-
-class _Links:
-    """Tokens of the same object's boxes before and after; they can be looked up when all records have been read."""
-
-    def __init__(self) -> None:
-        self.before, self.after = list[str](), list[str]()
-
-    def add(self, record: Record) -> None:
-        self.before.append(record.text("prev"))
-        self.after.append(record.text("next"))
-
-    def rows(self, tokens: Tokens, table: Table) -> tuple[np.ndarray, np.ndarray]:
-        """[N] and [N] int64 rows, -1 for none."""
-        found = []
-        for field, column in (("prev", self.before), ("next", self.after)):
-            rows = np.empty(len(column), dtype=np.int64)
-            for number, token in enumerate(column):
-                rows[number] = tokens.find(Record(table, number, {}), field, token, optional=True)
-            found.append(rows)
-        return found[0], found[1]
 
 
 def _instance_labels(folder: Path) -> tuple[Tokens, list[int]]:

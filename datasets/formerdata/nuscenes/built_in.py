@@ -195,5 +195,3 @@ def _free_places(sizes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
             if (np.hypot(*(places[:i] - places[i]).T) > radii[:i] + radius).all():
                 break
     return places, rng.choice([0.0, np.pi], len(sizes)) + rng.normal(0.0, 0.1, len(sizes))
-
-

@@ -116,29 +116,30 @@ class NuScenesFrames:
             DataError: If a scan is absent or malformed.
         """
         index = self.index
-        scans = index.scans(int(self.samples[position]), self.sweeps)
+        scans = index.scan_table(self.samples[position : position + 1], self.sweeps)[0]
+        scans = scans[scans >= 0]
         if self.repeat_sweeps:
             scans = np.append(scans, np.repeat(scans[-1:], self.sweeps - len(scans)))
         seconds = 1e-6 * index.scan_timestamps[scans]
-        transforms = np.stack([np.eye(4), *(index.lidar_from_lidar(scan, int(scans[0])) for scan in scans[1:].tolist())])
+        transforms = index.lidar_from_lidar(scans, int(scans[0]))
         return merge_scans([self.root / index.file(scan) for scan in scans], transforms, seconds[0] - seconds)
 
     def _present(self, samples: np.ndarray, split: str, *, allow_missing: bool) -> np.ndarray:
         """The samples all of whose scans are there."""
-        wanted = [self.index.scans(sample, self.sweeps) for sample in samples.tolist()]
-        needed = np.unique(np.concatenate(wanted)) if wanted else np.zeros(0, np.int64)
-        folders = {str(Path(self.index.file(scan)).parent) for scan in needed.tolist()}
-        here = {f"{name}/{entry}" for name in folders for entry in _entries(self.root / name)}
-        absent = [scan for scan in needed.tolist() if self.index.file(scan) not in here]
-        if absent and not allow_missing:
+        wanted = self.index.scan_table(samples, self.sweeps)
+        needed = np.unique(wanted[wanted >= 0])
+        files = [bytes(file).decode() for file in self.index.files[needed]]
+        folders = {file.rpartition("/")[0] for file in files}
+        here = {f"{folder}/{entry}" for folder in folders for entry in _entries(self.root / folder)}
+        absent = np.array([file not in here for file in files], dtype=np.bool_)
+        if absent.any() and not allow_missing:
             raise DataError(
                 self.root,
-                f"{len(absent)} of {len(needed)} scans of split {split!r} are absent, the first is "
-                f"{self.index.file(absent[0])}",
+                f"{absent.sum()} of {len(files)} scans of split {split!r} are absent, the first is "
+                f"{files[int(np.argmax(absent))]}",
                 expected="every scan (or allow_missing_frames=True to use the samples whose scans are there)",
             )
-        gone = set(absent)
-        kept = samples[[gone.isdisjoint(scans.tolist()) for scans in wanted]] if gone else samples
+        kept = samples[~np.isin(wanted, needed[absent]).any(1)]
         if not len(kept):
             raise DataError(self.root, f"no sample of split {split!r} has all its scans", expected="samples")
         return kept

@@ -26,12 +26,13 @@ class NuScenesIndex:
 
     Attributes:
         scene_names: [C] str.
-        sample_tokens: [S] str. sample_scenes: [S] int64 index into ``scene_names``. timestamps: [S] int64, microseconds.
+        sample_tokens: [S] str. sample_scenes: [S] int64 index into ``scene_names``. timestamps: [S] int64,
+            microseconds.
         key_scans: [S] int64, the scan of each sample.
         files: [K] bytes, UTF-8. scan_timestamps: [K] int64, microseconds. previous: [K] int64, the scan before, or -1.
         ego_rotations: [K, 4], ego_translations: [K, 3] float64: global frame from the car's, when the scan was taken.
-        calibrations: [K] int64 index into ``lidar_rotations`` [Q, 4] and ``lidar_translations`` [Q, 3] float64: the car's
-            frame from the LiDAR's.
+        calibrations: [K] int64 index into ``lidar_rotations`` [Q, 4] and ``lidar_translations`` [Q, 3] float64: the
+            car's frame from the LiDAR's.
         labelled: Whether there are labels (``v1.0-test`` has none).
         starts: [S + 1] int64, where each sample's objects begin.
         centres, sizes, rotations, velocities, labels, attributes, num_lidar_points, num_radar_points: [M, ...], see
@@ -69,18 +70,18 @@ class NuScenesIndex:
         """Where a scan is, relative to the data set's folder."""
         return bytes(self.files[scan]).decode()
 
-    def global_from_lidar(self, scan: int) -> np.ndarray:
-        """[4, 4] float64 when a scan was taken."""
-        mount = self.calibrations[scan]
-        ego = pose_matrices(self.ego_rotations[scan], self.ego_translations[scan])
+    def global_from_lidar(self, scans: int | np.ndarray) -> np.ndarray:
+        """[..., 4, 4] float64 when scans were taken."""
+        mount = self.calibrations[scans]
+        ego = pose_matrices(self.ego_rotations[scans], self.ego_translations[scans])
         return ego @ pose_matrices(self.lidar_rotations[mount], self.lidar_translations[mount])
 
-    def scans(self, sample: int, count: int) -> np.ndarray:
-        """[at most count] int64: a sample's scan and those before it, latest first."""
-        found = [int(self.key_scans[sample])]
-        while len(found) < count and (before := int(self.previous[found[-1]])) >= 0:
-            found.append(before)
-        return np.array(found)
+    def scan_table(self, samples: np.ndarray, count: int) -> np.ndarray:
+        """[n, count] int64: the scans of some samples and those before each, latest first; -1 where there is none."""
+        columns = [self.key_scans[samples]]
+        for _ in range(count - 1):
+            columns.append(np.where(columns[-1] < 0, -1, self.previous[columns[-1]]))
+        return np.stack(columns, axis=1)
 
     def truth(self, samples: np.ndarray) -> NuScenesTruth:
         """The labels of some samples, as they are scored.
@@ -102,9 +103,11 @@ class NuScenesIndex:
         )  # fmt: skip
         return NuScenesTruth(objects, self.ego_translations[self.key_scans[samples]])
 
-    def lidar_from_lidar(self, scan: int, reference: int) -> np.ndarray:
-        """[4, 4] float64: the frame of the scan ``reference`` from that of ``scan``, by the poses of the car."""
-        return inverse_pose(self.global_from_lidar(reference)) @ self.global_from_lidar(scan)
+    def lidar_from_lidar(self, scans: np.ndarray, reference: int) -> np.ndarray:
+        """[n, 4, 4] float64: the frame of the scan ``reference`` from those of scans, by the poses of the car."""
+        found: np.ndarray = inverse_pose(self.global_from_lidar(reference)) @ self.global_from_lidar(scans)
+        found[scans == reference] = np.eye(4)  # but for rounding it is that already
+        return found
 
 
 def build_index(root: str | os.PathLike[str], version: str) -> NuScenesIndex:

@@ -75,8 +75,8 @@ class JsonStream:
                 self._at = getattr(error, "pos", self._at)
                 ends = self._ended and self._at >= len(self._text)
                 raise self.error("the file ends" if ends else str(getattr(error, "msg", error)), "JSON") from None
-            # A number that ends with the block may go on in the next.
-            if end == len(self._text) and self._fill():
+            # A number that ends with the block may go on in the next, as 1e- does.
+            if len(self._text) - end < 4 and self._fill():
                 continue
             self._at = end
             return found
@@ -114,12 +114,14 @@ class JsonStream:
 
     def _fill(self) -> bool:
         """Let go of what has been taken, and read on: as much again as is left, so that long values cost no more."""
-        rest = self._text[self._at :]
-        self._before += len(self._text[: self._at].encode())
-        block = self._file.read(max(_BLOCK, len(rest)))
+        block = self._file.read(max(_BLOCK, len(self._text) - self._at))
         try:
             more = self._decode(block, final=not block)
         except UnicodeDecodeError as error:
             raise DataError(self.path, f"not text ({error.reason})", expected="UTF-8") from None
-        self._text, self._at, self._ended = rest + more, 0, not block
-        return bool(block)
+        if not block:
+            self._ended = True
+            return False
+        self._before += len(self._text[: self._at].encode())
+        self._text, self._at = self._text[self._at :] + more, 0
+        return True

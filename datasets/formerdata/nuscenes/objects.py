@@ -137,7 +137,7 @@ def objects_from_lidar(
     labels: np.ndarray,
     class_names: Sequence[str] = CLASS_NAMES,
 ) -> NuScenesObjects:
-    """Detections of one sample, from the LiDAR's frame to the global one, with an attribute by :func:`likely_attributes`.
+    """Detections of one sample in the global frame, from the LiDAR's, attributes by :func:`likely_attributes`.
 
     Args:
         sample_token: Of the sample.
@@ -158,10 +158,11 @@ def objects_from_lidar(
     if boxes.shape[1] == 7:
         boxes = np.column_stack([boxes, np.zeros((len(boxes), 2))])
     numbers = np.array([0, *(CLASS_NAMES.index(name) + 1 for name in class_names)])
-    own, turn = numbers[np.asarray(labels, dtype=np.int64)], global_from_lidar[:3, :3]
+    own = numbers[np.asarray(labels, dtype=np.int64)]
+    turn, shift = global_from_lidar[:3, :3], global_from_lidar[:3, 3]
     unstated = np.full(len(boxes), -1)
     return typed_objects(
-        np.array([sample_token]), samples=np.zeros(len(boxes)), centres=boxes[:, :3] @ turn.T + global_from_lidar[:3, 3],
+        np.array([sample_token]), samples=np.zeros(len(boxes)), centres=boxes[:, :3] @ turn.T + shift,
         sizes=boxes[:, 3:6], rotations=quaternion_products(quaternions(turn), yaw_quaternions(boxes[:, 6])),
         velocities=(boxes[:, 7:] @ turn[:, :2].T)[:, :2], labels=own, scores=np.asarray(scores),
         attributes=likely_attributes(own, boxes[:, 7:]), num_lidar_points=unstated, num_radar_points=unstated,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from formerdata.nuscenes.schema import LIDAR_TOP
-from formerdata.nuscenes.tables import Record, Table, Tokens
+from formerdata.nuscenes.tables import Table, Tokens
 from formerkit.io import DataError
 
 
@@ -16,8 +16,8 @@ def read_samples(folder: Path) -> tuple[Tokens, dict[str, np.ndarray]]:
     """Scenes and samples.
 
     Returns:
-        Rows of the samples, in file order; and ``scene_names`` [C] str, ``sample_tokens`` [S] str, ``sample_scenes`` [S]
-        int64, ``timestamps`` [S] int64 microseconds.
+        Rows of the samples, in file order; and ``scene_names`` [C] str, ``sample_tokens`` [S] str, ``sample_scenes``
+        [S] int64, ``timestamps`` [S] int64 microseconds.
 
     Raises:
         DataError: If a table is absent, a field is not right, a token leads nowhere, or there is no sample.
@@ -43,8 +43,8 @@ def read_scans(folder: Path, samples: Tokens) -> dict[str, np.ndarray]:
     """The LiDAR's scans, K of them: key frames, which have labels, and those between.
 
     Returns:
-        ``key_scans`` [S] int64, the scan of each sample; ``files`` [K] bytes (UTF-8, relative to the data set's folder),
-        ``scan_timestamps`` [K] int64, ``previous`` [K] int64 (-1 for none), ``ego_rotations`` [K, 4],
+        ``key_scans`` [S] int64, the scan of each sample; ``files`` [K] bytes (UTF-8, relative to the data set's
+        folder), ``scan_timestamps`` [K] int64, ``previous`` [K] int64 (-1 for none), ``ego_rotations`` [K, 4],
         ``ego_translations`` [K, 3], ``calibrations`` [K] int64, ``lidar_rotations`` [Q, 4], ``lidar_translations``
         [Q, 3].
 
@@ -81,7 +81,7 @@ def read_scans(folder: Path, samples: Tokens) -> dict[str, np.ndarray]:
         "key_scans": key_scans,
         "files": np.array([name.encode() for name in files], dtype=np.bytes_),
         "scan_timestamps": numbers[:, 0],
-        "previous": _rows(scans, table, records, previous),
+        "previous": scans.neighbours(table, records, "prev", previous),
         "ego_rotations": rotations[numbers[:, 1]],
         "ego_translations": translations[numbers[:, 1]],
         "calibrations": numbers[:, 2],
@@ -127,10 +127,3 @@ def _ego_poses(folder: Path, wanted: dict[str, int]) -> tuple[np.ndarray, np.nda
             expected="a token of 'ego_pose'",
         )  # fmt: skip
     return rotations, translations
-
-
-def _rows(scans: Tokens, table: Table, records: list[int], previous: list[str]) -> np.ndarray:
-    found = np.empty(len(previous), dtype=np.int64)
-    for row, token in enumerate(previous):
-        found[row] = scans.find(Record(table, records[row], {}), "prev", token, optional=True)
-    return found

@@ -37,9 +37,7 @@ class ResultsMeta:
     use_external: bool = False
 
 
-def write_results(
-    path: str | os.PathLike[str], found: NuScenesObjects, meta: ResultsMeta | None = None
-) -> None:
+def write_results(path: str | os.PathLike[str], found: NuScenesObjects, meta: ResultsMeta | None = None) -> None:
     """Write detections in the official form. Of a sample with more than 500 the best 500 are written.
 
     Args:
@@ -118,9 +116,10 @@ def read_results(
         DataError: If it is not JSON of that form, a box has a field that is not right or absent, a sample has more than
             500 boxes, or samples are unknown, absent or twice; sample and field are named.
     """
-    wanted = None if sample_tokens is None else dict.fromkeys(sample_tokens)
+    # str(): an array of numpy gives text of its own kind, which errors would show.
+    wanted = None if sample_tokens is None else dict.fromkeys(map(str, sample_tokens))
     meta: dict[str, Any] | None = None
-    boxes: dict[str, list[Any]] | None = None
+    boxes: dict[str, np.ndarray] | None = None
     with JsonStream(path) as stream:
         for key in stream.members():
             if key == "results":
@@ -160,9 +159,8 @@ def _read_boxes(stream: JsonStream, wanted: Mapping[str, Any] | None) -> dict[st
         if not isinstance(listed, list):
             raise DataError(stream.path, f"sample {token!r}", field="results", expected="a list of boxes")
         if len(listed) > MAX_BOXES:
-            raise DataError(
-                stream.path, f"sample {token!r} has {len(listed)} boxes", field="results", expected=f"at most {MAX_BOXES}"
-            )
+            count = f"sample {token!r} has {len(listed)} boxes"
+            raise DataError(stream.path, count, field="results", expected=f"at most {MAX_BOXES}")
         rows = [_numbers(box, token, number, stream.path) for number, box in enumerate(listed)]
         boxes[token] = np.array(rows, dtype=np.float64).reshape(-1, 15)
     return boxes

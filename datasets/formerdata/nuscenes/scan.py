@@ -38,8 +38,8 @@ def merge_scans(
 ) -> np.ndarray:
     """[N, 5] float32 x, y, z (m, frame of the first scan), intensity (0 to 255), age (s) of the points of some scans.
 
-    The first is the key frame, all of whose points are kept; of the others those near the sensor are left out, which lie
-    on the car (as OpenPCDet has it; the devkit leaves them out of the key frame, too).
+    The first is the key frame, all of whose points are kept; of the others those near the sensor are left out, which
+    lie on the car (as OpenPCDet has it; the devkit leaves them out of the key frame, too).
 
     Args:
         paths: The scans.

@@ -1,11 +1,12 @@
 """Which scenes are in which split.
 
-nuScenes' download does not say: the lists are part of its devkit, 700 + 150 + 150 names, and are not repeated here. They
-are looked for in this order:
+nuScenes' download does not say: the lists are part of its devkit, 700 + 150 + 150 names, and are not repeated here.
+They are looked for in this order:
 
 1. the file that the caller names: text, one name a line; or JSON, a list of names or an object of lists by split;
 2. ``ROOT/VERSION/splits.json``, an object of lists by split (where the devkit looks for splits of one's own);
-3. here: ``mini_train`` and ``mini_val``; ``all``, every scene of the version; ``test`` of ``v1.0-test``, which is all of it;
+3. here: ``mini_train`` and ``mini_val``; ``all``, every scene of the version; ``test`` of ``v1.0-test``, which is all
+   of it;
 4. the devkit, if it is installed. Its source is read, not imported: that would bring in OpenCV, scikit-learn and more.
    ``pip install --no-deps nuscenes-devkit`` is enough for this.
 """

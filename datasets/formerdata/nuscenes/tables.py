@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Record:
         expected = f"{count} finite numbers"
         found = self._of(field, list, expected)
         try:
-            fine = len(found) == count and bool(np.isfinite(found).all())
+            fine = len(found) == count and all(map(math.isfinite, found))
         except TypeError:
             fine = False
         if not fine:
@@ -111,24 +112,41 @@ class Tokens:
         Raises:
             DataError: If another record has its token.
         """
-        token = record.text("token")
-        if self.rows.setdefault(token, len(self.rows)) != len(self.rows) - 1:
+        token, row = record.text("token"), len(self.rows)
+        if self.rows.setdefault(token, row) != row:
             raise record.error("token", f"another record has the token {token!r} too", "tokens that differ")
-        return len(self.rows) - 1
+        return row
 
-    def row(self, record: Record, field: str, *, optional: bool = False) -> int:
-        """The row that a field of a record leads to; -1 for an empty token if that is allowed.
+    def row(self, record: Record, field: str) -> int:
+        """The row that a field of a record leads to.
 
         Raises:
             DataError: If it leads nowhere; table, token and field are named.
         """
-        return self.find(record, field, record.text(field), optional=optional)
+        return self.find(record, field, record.text(field))
 
-    def find(self, record: Record, field: str, token: str, *, optional: bool = False) -> int:
+    def find(self, record: Record, field: str, token: str) -> int:
         """The same for a token that stands in that field."""
         found = self.rows.get(token, -1)
-        if found < 0 and not (optional and token == ""):
+        if found < 0:
             raise record.error(field, f"token {token!r} is not in {self.table}.json", f"a token of '{self.table}'")
+        return found
+
+    def neighbours(self, table: Table, numbers: Sequence[int], field: str, tokens: Sequence[str]) -> np.ndarray:
+        """[N] int64 rows that the tokens in a field lead to, -1 where the token is empty: the chain ends there.
+
+        Args:
+            table: That the field is in.
+            numbers: [N] of the records.
+            field, tokens: [N] what stands in the field.
+
+        Raises:
+            DataError: If one leads nowhere.
+        """
+        found = np.array([self.rows.get(token, -1) for token in tokens], dtype=np.int64)
+        for row in np.flatnonzero(found < 0).tolist():
+            if tokens[row]:
+                self.find(Record(table, numbers[row], {}), field, tokens[row])
         return found
 
 

@@ -159,9 +159,8 @@ class NuScenesWriter:
             {"token": str(i), "level": level, "description": ""} for i, level in enumerate(levels, start=1)
         ]
         self.tables["sensor"] = [{"token": _token("sensor"), "channel": LIDAR_TOP, "modality": "lidar"}]
-        self.tables["calibrated_sensor"] = [
-            {"token": _token("lidar"), "sensor_token": _token("sensor"), "camera_intrinsic": [], **_pose(ego_from_lidar)}
-        ]
+        mounted = {"token": _token("lidar"), "sensor_token": _token("sensor"), "camera_intrinsic": []}
+        self.tables["calibrated_sensor"] = [{**mounted, **_pose(ego_from_lidar)}]
         log = {"token": _token("log"), "logfile": "built-in", "vehicle": "built-in", "location": "built-in"}
         self.tables["log"] = [{**log, "date_captured": "1970-01-01"}]
         mask = "maps/built_in.png"
