@@ -48,7 +48,8 @@ def test_arrows_go_down_only(package: str) -> None:
 
 LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.detection", "formerdata.kitti", "formerdata.graphs",
-    "formerdata.ogb", "formerdata.store", "formerdata.temporal", "formerdata.waymo", "formerkit.mixers", "graphformers",
+    "formerdata.argoverse2", "formerdata.ogb", "formerdata.once", "formerdata.store", "formerdata.temporal",
+    "formerdata.waymo", "formerkit.mixers", "graphformers",
     "graphformers.encodings",
     "graphformers.layers", "graphformers.metrics", "graphformers.models", "graphformers.ops", "graphformers.sources",
     "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
