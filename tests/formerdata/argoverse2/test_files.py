@@ -24,7 +24,7 @@ from formerdata.argoverse2 import (
     read_sweep,
     write_columns,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formerkit.io import DataError, MissingExtraError
@@ -49,6 +49,7 @@ def rotation(q: list[float]) -> np.ndarray:
     return np.array(columns).T / size
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-2, 2), min_size=4, max_size=4).filter(lambda q: sum(v * v for v in q) > 0.01))
 def test_rotations_of_quaternions_of_any_length(q: list[float]) -> None:
     slow = rotation(q)
@@ -59,6 +60,7 @@ def test_rotations_of_quaternions_of_any_length(q: list[float]) -> None:
                                    slow[:2, 0] / math.hypot(*slow[:2, 0]), atol=1e-9)  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.floats(-10, 10))
 def test_headings_survive(heading: float) -> None:
     back = float(headings_of(quaternions_of(np.array([heading])))[0])

@@ -299,6 +299,7 @@ def test_the_order_of_sweeps_and_a_turn_of_the_world_change_nothing(seed: int) -
         np.testing.assert_allclose(values, expected[name], atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 20))
 def test_areas(right: list[bool], more: int) -> None:
     num_truth = sum(right) + more

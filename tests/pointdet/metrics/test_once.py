@@ -187,6 +187,7 @@ def test_the_literal_twin(seed: int) -> None:
         np.testing.assert_allclose(score.precision, slow, atol=1e-12, err_msg=f"{score.class_name} {score.part}")
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=120), st.integers(0, 60))
 def test_score_thresholds(scores: list[float], more: int) -> None:
     """Each of the 51 levels has the score at which recall comes nearest to it, from the first true positive on."""
