@@ -41,7 +41,9 @@ def test_a_sequence_is_what_its_file_says(tmp_path: Path) -> None:
 
 def test_numbers_as_ids_and_poses_that_are_not_stated(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps({"frames": [{"frame_id": 17}, {"frame_id": 18, "pose": None}, {"frame_id": "19", "pose": []}]}))
+    path.write_text(
+        json.dumps({"frames": [{"frame_id": 17}, {"frame_id": 18, "pose": None}, {"frame_id": "19", "pose": []}]})
+    )
     frames = read_sequence(path)
     assert [frame.frame for frame in frames] == ["17", "18", "19"]
     assert np.isnan([frame.pose for frame in frames]).all()

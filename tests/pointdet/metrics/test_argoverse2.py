@@ -94,7 +94,7 @@ def test_a_label_belongs_to_the_best_detection_that_is_nearest_to_it() -> None:
     assert (row["AP@2"], row["AP@4"]) == (0, pytest.approx((100 + 1 / 2) / 101))
     # The nearest label is taken: the second detection does not turn to the next one.
     row = score(sweep(at(10, 14)), sweep(at(10, 11.5), [0.9, 0.5]))
-    assert row["AP@4"] == pytest.approx((50 + 1) / 101)
+    assert row["AP@4"] == pytest.approx((50 + 1 / 2) / 101)
     assert score(sweep(at(10, 14)), sweep(at(10, 12.5), [0.9, 0.5]))["AP@4"] == pytest.approx(1)
 
 
