@@ -48,8 +48,8 @@ def test_arrows_go_down_only(package: str) -> None:
 
 LIGHT = (
     "pointdet", "pointdet.ops", "formerdata", "formerdata.detection", "formerdata.kitti", "formerdata.graphs",
-    "formerdata.nuscenes", "formerdata.ogb", "formerdata.store", "formerdata.temporal", "formerdata.waymo",
-    "formerkit.mixers", "graphformers", "graphformers.encodings",
+    "formerdata.argoverse2", "formerdata.nuscenes", "formerdata.ogb", "formerdata.once", "formerdata.store",
+    "formerdata.temporal", "formerdata.waymo", "formerkit.mixers", "graphformers", "graphformers.encodings",
     "graphformers.layers", "graphformers.metrics", "graphformers.models", "graphformers.ops", "graphformers.sources",
     "graphformers.tasks", "graphformers.temporal", "graphformers.theory", "graphformers.tokenizers",
 )  # fmt: skip

@@ -81,7 +81,7 @@ def _read_frame(path: str | os.PathLike[str], entry: Any, place: str) -> Sequenc
     if not frame.isdecimal():  # it becomes part of a path
         raise DataError(path, f"{frame!r}", field=f"{place}.frame_id", expected="milliseconds")
     pose = np.full(7, np.nan)
-    if entry.get("pose") is not None:
+    if entry.get("pose"):  # the kit's own code expects frames without one
         pose = _numbers(path, entry["pose"], (7,), f"{place}.pose", "seven numbers: quaternion x y z w, place x y z")
     boxes = _read_boxes(path, entry["annos"], place) if "annos" in entry else None
     return SequenceFrame(frame, pose, boxes)
