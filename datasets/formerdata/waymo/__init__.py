@@ -2,6 +2,7 @@
 
 from formerdata.waymo.boxes import WaymoBoxes, concatenate_boxes, empty_boxes
 from formerdata.waymo.dataset import WaymoDataset, WaymoInfo, waymo_augmentations
+from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import SegmentIndex, build_index, cached_index
 from formerdata.waymo.layout import component_path, is_labelled, segments, split_folders
@@ -16,7 +17,7 @@ from formerdata.waymo.objects_file import (
 )
 from formerdata.waymo.range_image import LidarCalibration, range_image_points
 from formerdata.waymo.schema import BOX_TYPES, COMPONENTS, LASERS, TOP
-from formerdata.waymo.segment import WaymoFrame, WaymoSegment
+from formerdata.waymo.segment import WaymoSegment
 from formerdata.waymo.submission import SubmissionInfo, read_submission, write_submission
 from formerdata.waymo.write import RawFrame, SegmentWriter
 

@@ -13,9 +13,9 @@ from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAug
 from formerdata.detection.cut import Range, cut_for_training, cut_points
 from formerdata.detection.sample import Sample
 from formerdata.waymo.boxes import WaymoBoxes
+from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.schema import BOX_TYPES
-from formerdata.waymo.segment import WaymoFrame
 from formerkit.seeds import generator
 
 CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")

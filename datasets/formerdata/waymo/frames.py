@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.index import cached_index
 from formerdata.waymo.layout import segments
 from formerdata.waymo.schema import LASERS
-from formerdata.waymo.segment import WaymoFrame, WaymoSegment
+from formerdata.waymo.segment import WaymoSegment
 from formerkit.io import DataError
 
 _OPEN = 4
