@@ -12,8 +12,8 @@ import numpy as np
 
 from formerdata.progress import progress_bar
 from formerdata.scenes.series import run
-from formerdata.waymo.index import CACHE, SegmentIndex, cached_index
-from formerdata.waymo.layout import component_path, segments, split_folders
+from formerdata.waymo.index import SegmentIndex, cached_index
+from formerdata.waymo.layout import CACHE, component_path, segments, split_folders
 from formerdata.waymo.schema import BOX_TYPES, LIDAR
 from formerdata.waymo.segment import WaymoSegment
 from formerdata.waymo.table import parquet

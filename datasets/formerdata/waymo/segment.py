@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from formerdata.waymo.frame import ReturnImage, WaymoFrame, join_returns
+from formerdata.waymo.frame import ReturnImage, WaymoFrame, check_choice, join_returns
 from formerdata.waymo.index import SegmentIndex, build_index
 from formerdata.waymo.layout import component_path
 from formerdata.waymo.range_image import CHANNELS
@@ -49,11 +49,8 @@ class WaymoSegment:
         segmentation: bool = False,
         index: SegmentIndex | None = None,
     ) -> None:
-        for field, chosen, known in (("lasers", lasers, tuple(LASERS)), ("returns", returns, (1, 2))):
-            if not chosen or not set(chosen) <= set(known):
-                raise ValueError(f"WaymoSegment.{field}: expected some of {known}, got {tuple(chosen)}")
+        self.lasers, self.returns = check_choice("WaymoSegment", lasers, returns)
         self.split, self.name = Path(split), name
-        self.lasers, self.returns = tuple(sorted(lasers)), tuple(sorted(returns))
         self.index = build_index(split, name, labelled=labelled) if index is None else index
         self._with_segmentation = segmentation and bool((self.index.segmentation_rows >= 0).any())
         self._tables: dict[str, Table] = {}
