@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import fields
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from formerdata import prepare as program
 from formerdata.waymo import (
     LASERS,
     TOP,
@@ -24,10 +28,12 @@ from formerdata.waymo import (
 )
 from formerdata.waymo.built_in import BuiltInSegment, SegmentSettings
 from formerdata.waymo.tfrecord import read_records
+from formerdata.waymo.wire import field
 
 from formerkit.io import DataError
+from tests.formerdata.waymo import record_writer
 from tests.formerdata.waymo.made_up import BEGIN, write_segment
-from tests.formerdata.waymo.record_writer import made_up_records, write_records
+from tests.formerdata.waymo.record_writer import made_up_records, record, write_records
 from tests.paths import data
 
 ZONE = np.array([[0.0, 0.0], [5.0, 0.0], [5.0, 4.0], [1.0, 6.0]])
@@ -205,7 +211,9 @@ def test_a_file_that_ends_within_a_record(made: Path) -> None:
     content = made.read_bytes()
     begins = build_record_index(made).begins
     made.write_bytes(content[: begins[2] + 500])
-    with pytest.raises(DataError, match=rf"byte {begins[2] + 12}: record 2: ends after 488 bytes of a record; expected"):
+    with pytest.raises(
+        DataError, match=rf"byte {begins[2] + 12}: record 2: ends after 488 bytes of a record; expected"
+    ):
         WaymoFrames(made.parent)
     made.write_bytes(content[: begins[1] + 5])
     with pytest.raises(DataError, match=rf"byte {begins[1]}: record 1: ends after 5 bytes of a record's head"):
@@ -218,7 +226,7 @@ def test_a_file_that_ends_within_a_record(made: Path) -> None:
 def test_a_wrong_checksum(made: Path) -> None:
     content, begin = made.read_bytes(), int(build_record_index(made).begins[1])
     flipped = bytearray(content)
-    flipped[begin + 9000] ^= 1
+    flipped[begin + 200] ^= 1
     made.write_bytes(bytes(flipped))
     segment = RecordSegment(made)
     assert len(segment[0].points)
@@ -241,7 +249,10 @@ def test_records_that_are_no_frames_of_one_segment(made: Path, tmp_path: Path) -
         (first, "field 'Frame.timestamp_micros': record 1: the time .* of record 0 again"),
         (record(b""), "field 'Frame.context.name': record 1: a frame without it"),
         (record(field(2, "int", 5)), "field 'Frame.context.name': record 1: a frame without it"),
-        (record(field(1, "message", field(1, "text", "segment_a"))), "field 'Frame.timestamp_micros': record 1: a frame"),
+        (
+            record(field(1, "message", field(1, "text", "segment_a"))),
+            "field 'Frame.timestamp_micros': record 1: a frame",
+        ),
         (record(b"\x0a\xff"), "field 'Frame.context': record 1: "),
     ):
         made.write_bytes(first + second)
@@ -257,7 +268,9 @@ def test_two_files_of_one_segment_and_two_releases(made: Path) -> None:
         WaymoFrames(made.parent)
     copy.unlink()
     (made.parent / "lidar").mkdir()
-    with pytest.raises(DataError, match=r"a folder lidar and 1 files \*.tfrecord; expected one of Waymo's two releases"):
+    with pytest.raises(
+        DataError, match=r"a folder lidar and 1 files \*.tfrecord; expected one of Waymo's two releases"
+    ):
         WaymoFrames(made.parent)
 
 
@@ -371,14 +384,9 @@ def recalibrated(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     """The context passed through a function."""
 
     def of_frame(content: bytes) -> bytes:
-        (head, whole), *rest = pieces(content)
-        assert head == 1
-        start = len(whole) - int.from_bytes(b"", "little")
-        inner = whole[1:].lstrip(b"") if start else whole
-        length = 0
-        while inner[length] >= 128:
-            length += 1
-        return field(1, "message", change(inner[length + 1 :])) + b"".join(piece for _, piece in rest)
+        (_, whole), *rest = pieces(content)
+        head = 1 + next(i for i, byte in enumerate(whole[1:], start=1) if byte < 128)
+        return field(1, "message", change(whole[head:])) + b"".join(piece for _, piece in rest)
 
     return of_frame
 
@@ -392,7 +400,7 @@ CALIBRATION = "Frame.context.laser_calibrations"
         (without(3), CALIBRATION, "none of scanner TOP; expected one for each scanner"),
         (plus(field(3, "message", field(1, "int", 1))), f"{CALIBRATION}.extrinsic", "absent"),
         (plus(field(3, "message", field(3, "double", 1.0))), f"{CALIBRATION}.name", "absent"),
-        (plus(field(3, "message", field(3, "float", 1.0))), f"{CALIBRATION}.beam_inclination_min", "4 bytes; expected 8"),
+        (plus(field(3, "message", field(3, "float", 1.0))), f"{CALIBRATION}.beam", "4 bytes; expected 8"),
         (plus(field(1, "bytes", b"\xff")), "Frame.context.name", "bytes that are no text; expected UTF-8"),
         (without(1), "Frame.context.name", "a frame without it"),
     ],
@@ -412,14 +420,28 @@ def test_broken_contexts(made: Path, change: Callable[[bytes], bytes], where: st
 )  # fmt: skip
 def test_broken_calibrations(made: Path, tmp_path: Path, change: dict, where: str, message: str) -> None:
     calibrated = made_up_records(tmp_path / "other")[1]
-    laser = change.pop("laser", 7)
+    laser = change.pop("laser", 2)
     wrong = field(3, "message", record_writer.calibration(laser, replace(calibrated[2], **change)))
     test_broken_contexts(made, plus(wrong), where, message)
 
 
+def test_prepare_indexes_records(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = made.with_name("broken.tfrecord")
+    broken.write_bytes(made.read_bytes()[:100])
+    assert program.main(["waymo", str(made.parent.parent), "--workers", "1", "--points"]) == 1
+    said = capsys.readouterr().out
+    assert "training: 2 segments, 3 frames\n  objects  in the records" in said
+    assert "BROKEN" in said
+    assert "broken.tfrecord, byte 12: record 0: ends after 88 bytes" in said
+    assert len(list((made.parent / ".formerkit").glob("*.npz"))) == 1
+    copies = sorted((made.parent / ".formerkit" / "points" / "segment_a").glob("*.npy"))
+    for path, frame in zip(copies, RecordSegment(made), strict=True):
+        np.testing.assert_array_equal(np.load(path)[:, :5], frame.points)
+
+
 def test_a_decompressed_image_has_a_limit(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("formerdata.waymo.record_images.MAX_IMAGE", 100)
-    with pytest.raises(DataError, match="cannot be decompressed .more than 100 bytes"):
+    with pytest.raises(DataError, match=r"cannot be decompressed \(more than 100 bytes"):
         RecordSegment(made)[0]
 
 
