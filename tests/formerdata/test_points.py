@@ -32,9 +32,7 @@ def test_bin_files_of_more_columns(tmp_path: Path, columns: int) -> None:
     np.testing.assert_array_equal(read_points(tmp_path / "a.bin", bin_columns=columns), values[:, :4])
     (tmp_path / "a.bin").write_bytes(values.tobytes()[:-4])
     end, size = 8 * columns, 4 * columns
-    with pytest.raises(
-        DataError, match=rf"byte {end}: {12 * columns - 4} bytes end inside .* of {size} bytes"
-    ):
+    with pytest.raises(DataError, match=rf"byte {end}: {12 * columns - 4} bytes end inside .* of {size} bytes"):
         read_bin(tmp_path / "a.bin", columns)
     values[1, 2] = np.nan
     values.tofile(tmp_path / "a.bin")

@@ -16,7 +16,8 @@ from formerdata.waymo.objects_file import (
     write_objects,
 )
 from formerdata.waymo.range_image import LidarCalibration, range_image_points
-from formerdata.waymo.record_frame import RecordFrame, SegmentStats, parse_frame
+from formerdata.waymo.record_context import SegmentStats
+from formerdata.waymo.record_frame import RecordFrame, parse_frame
 from formerdata.waymo.record_segment import RecordSegment
 from formerdata.waymo.records import RecordIndex, build_record_index, cached_record_index
 from formerdata.waymo.schema import BOX_TYPES, COMPONENTS, LASERS, TOP
