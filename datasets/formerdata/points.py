@@ -13,11 +13,17 @@ from formerkit.io import DataError, require
 SUFFIXES = (".bin", ".npy", ".pcd", ".ply")
 
 
-def read_points(path: str | os.PathLike[str]) -> np.ndarray:
+def read_points(path: str | os.PathLike[str], *, bin_columns: int = 4) -> np.ndarray:
     """[N, 4] float32 x, y, z (m), intensity (0 where the file has none).
 
     ``.bin`` is KITTI's Velodyne form, ``.npy`` an array of three or four columns; ``.pcd`` and ``.ply`` need Open3D.
     Rows of NaN coordinates in a ``.pcd`` are left out: that is how organised clouds mark rays without an echo.
+
+    Args:
+        path: The file.
+        bin_columns: Numbers a point in a ``.bin`` file; those behind the fourth are left out. KITTI has 4. Waymo's and
+            nuScenes' frames have 6 (with elongation and time) and 5 in the form that MMDetection3D gives them. The file
+            does not say; :func:`read_bin` gives all of them.
 
     Raises:
         DataError: If the file is absent, malformed, of another kind, or holds values that are not finite.
@@ -27,17 +33,46 @@ def read_points(path: str | os.PathLike[str]) -> np.ndarray:
     if not path.is_file():
         raise DataError(path, "no such file", expected="a point cloud")
     if path.suffix == ".bin":
-        return read_scan(path)
+        return read_scan(path) if bin_columns == 4 else np.ascontiguousarray(read_bin(path, bin_columns)[:, :4])
     if path.suffix == ".npy":
         points = _from_array(path)
     elif path.suffix in SUFFIXES:
         points = _from_open3d(path)
     else:
         raise DataError(path, f"unknown kind {path.suffix!r}", expected=f"one of {', '.join(SUFFIXES)}")
+    _refuse_infinite(path, points)
+    return points
+
+
+def read_bin(path: str | os.PathLike[str], columns: int) -> np.ndarray:
+    """[N, columns] float32, little-endian, one point after the other; the first four are x, y, z, intensity.
+
+    Raises:
+        ValueError: If ``columns`` is below 4.
+        DataError: If the file is absent, its size is not a whole number of points, or a value is not finite.
+    """
+    path = Path(path)
+    if columns < 4:
+        raise ValueError(f"read_bin: expected 4 columns or more, got {columns}")
+    if not path.is_file():
+        raise DataError(path, "no such file", expected="a point cloud")
+    content, size = path.read_bytes(), 4 * columns
+    if len(content) % size:
+        raise DataError(
+            path,
+            f"{len(content)} bytes end inside a point",
+            byte=len(content) - len(content) % size,
+            expected=f"a multiple of {size} bytes ({columns} float32 a point)",
+        )
+    points = np.frombuffer(content, "<f4").reshape(-1, columns).astype(np.float32)
+    _refuse_infinite(path, points)
+    return points
+
+
+def _refuse_infinite(path: Path, points: np.ndarray) -> None:
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0, 0])
         raise DataError(path, f"point {row} is not finite", expected="finite numbers")
-    return points
 
 
 def _with_intensity(xyz: np.ndarray, intensity: np.ndarray | None) -> np.ndarray:

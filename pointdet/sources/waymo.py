@@ -1,4 +1,4 @@
-"""Waymo Open Dataset (Sun et al., CVPR 2020), v2 layout: all around the car, scored by APH."""
+"""Waymo Open Dataset (Sun et al., CVPR 2020), either release: all around the car, scored by APH."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Waymo:
     """Waymo's perception data set.
 
     Attributes:
-        root: Folder of the splits, each with its component tables.
+        root: Folder of the splits, each with its component tables, or with ``.tfrecord`` files.
         train_split, val_split: Folders in ``root``.
         class_names: Classes to detect, in label order.
         point_cloud_range: Lower (x, y, z), upper (x, y, z), m.
@@ -80,8 +80,8 @@ class Waymo:
 
     @staticmethod
     def is_present(root: str) -> bool:
-        """Whether a split has ``lidar`` tables."""
-        return any(Path(root).glob("*/lidar/*.parquet"))
+        """Whether a split has ``lidar`` tables (v2) or records (v1)."""
+        return any(Path(root).glob("*/lidar/*.parquet")) or any(Path(root).glob("*/*.tfrecord"))
 
     def built_in(self, seed: int) -> Waymo:
         """Generates segments in Waymo's layout."""

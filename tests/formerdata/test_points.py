@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from formerdata.points import SUFFIXES, read_points
+from formerdata.points import SUFFIXES, read_bin, read_points
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -22,6 +22,43 @@ POINTS = np.array([[1.5, -2.25, 0.5, 0.25], [30, 4, -1.5, 0.75], [-7, 0, 2, 0]],
 def test_a_scan_of_kittis_form(tmp_path: Path) -> None:
     POINTS.tofile(tmp_path / "a.bin")
     np.testing.assert_array_equal(read_points(tmp_path / "a.bin"), POINTS)
+
+
+@pytest.mark.parametrize("columns", [4, 5, 6])
+def test_bin_files_of_more_columns(tmp_path: Path, columns: int) -> None:
+    values = np.arange(3 * columns, dtype=np.float32).reshape(3, columns)
+    values.tofile(tmp_path / "a.bin")
+    np.testing.assert_array_equal(read_bin(tmp_path / "a.bin", columns), values)
+    np.testing.assert_array_equal(read_points(tmp_path / "a.bin", bin_columns=columns), values[:, :4])
+    (tmp_path / "a.bin").write_bytes(values.tobytes()[:-4])
+    end, size = 8 * columns, 4 * columns
+    with pytest.raises(DataError, match=rf"byte {end}: {12 * columns - 4} bytes end inside .* of {size} bytes"):
+        read_bin(tmp_path / "a.bin", columns)
+    values[1, 2] = np.nan
+    values.tofile(tmp_path / "a.bin")
+    with pytest.raises(DataError, match="point 1 is not finite"):
+        read_bin(tmp_path / "a.bin", columns)
+
+
+def test_impossible_bin_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected 4 columns or more, got 3"):
+        read_bin(tmp_path / "a.bin", 3)
+    with pytest.raises(DataError, match="no such file"):
+        read_bin(tmp_path / "a.bin", 6)
+
+
+def test_real_waymo_frames_in_the_form_of_other_tools() -> None:
+    folder = data("waymo_samples", "mmdet3d", "kitti_format")
+    for name, time in (("0000000", 1550083490000000), ("1000000", 1507315560000000)):
+        path = folder / "training" / "velodyne" / f"{name}.bin"
+        rows, points = read_bin(path, 6), read_points(path, bin_columns=6)
+        assert rows.shape == (800, 6)
+        np.testing.assert_array_equal(points, rows[:, :4])
+        distance = np.linalg.norm(points[:, :3], axis=1)
+        assert 0.5 < distance.min() < distance.max() < 120
+        assert ((rows[:, 4] >= 0) & (rows[:, 4] <= 1.5)).all()  # elongation
+        assert (np.abs(rows[:, 5] - time) < 1e9).all()  # microseconds: single precision has steps of two minutes
+    assert read_bin(folder / "waymo_gt_database" / "0_Car_0.bin", 5).shape == (303, 5)
 
 
 def test_a_real_scan() -> None:

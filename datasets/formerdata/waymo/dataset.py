@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,10 @@ from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
 from formerdata.detection.sampling import Augmentations, ObjectSampling
 from formerdata.waymo.boxes import WaymoBoxes
+from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import CACHE
-from formerdata.waymo.layout import component_path
-from formerdata.waymo.schema import BOX_TYPES, LIDAR, LIDAR_BOX, LIDAR_CALIBRATION, LIDAR_POSE, VEHICLE_POSE
-from formerdata.waymo.segment import WaymoFrame
+from formerdata.waymo.schema import BOX_TYPES
 from formerkit.seeds import generator
 
 CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")
@@ -107,7 +106,7 @@ class WaymoDataset(torch.utils.data.Dataset):
         folder = Path(cache_dir) if cache_dir is not None else Path(split) / CACHE
         key = f"interval {interval}, returns {sorted(returns)}"
         self.database: ObjectDatabase | None = object_database(
-            self, folder, self._sources(), key=key, known_classes=BOX_TYPES[1:]
+            self, folder, self.frames.files(), key=key, known_classes=BOX_TYPES[1:]
         )
 
     def __len__(self) -> int:
@@ -139,8 +138,3 @@ class WaymoDataset(torch.utils.data.Dataset):
             wanted = labels > 0 if self.augmentations is None else training
             boxes, labels = frame.boxes.boxes[wanted].astype(np.float32), labels[wanted]
         return Sample(points, boxes, labels, WaymoInfo(frame.segment, frame.timestamp, frame.boxes))
-
-    def _sources(self) -> Iterator[Path]:
-        for segment in self.frames.segments:
-            for component in (LIDAR, LIDAR_POSE, LIDAR_BOX, VEHICLE_POSE, LIDAR_CALIBRATION):
-                yield component_path(self.frames.split, component, segment)

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from formerdata.waymo.index import cached_index
-from formerdata.waymo.layout import segments
+from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.schema import LASERS
-from formerdata.waymo.segment import WaymoFrame, WaymoSegment
+from formerdata.waymo.split import Segment, open_split
 from formerkit.io import DataError
 
 _OPEN = 4
@@ -23,8 +22,10 @@ _OPEN = 4
 class WaymoFrames:
     """The frames of a split, segment after segment in the order of time; every ``interval``-th of each segment.
 
+    The split is a folder of the v2 release's tables, or of the v1 release's ``*.tfrecord`` files.
+
     Indexes are made once and kept (``python -m formerdata.prepare waymo ROOT`` makes them all, in parallel). In
-    memory stay the keys of the frames and the tables of the last four segments.
+    memory stay the keys of the frames and the tables of the last four segments (of v1, nothing but the keys).
 
     Args:
         split: Folder of the split, for example ``ROOT/training``.
@@ -35,7 +36,7 @@ class WaymoFrames:
 
     Raises:
         DataError: If there are no segments, or one is broken.
-        MissingExtraError: If pyarrow is absent.
+        MissingExtraError: If there are tables and pyarrow is absent.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class WaymoFrames:
             raise ValueError(f"WaymoFrames.interval: expected 1 or more, got {interval}")
         self.split, self.interval = Path(split), interval
         self._choice = {"lasers": lasers, "returns": returns, "segmentation": segmentation}
-        self._index_choice = {"labelled": labelled, "cache_dir": cache_dir}
-        self.segments = segments(split) if names is None else list(names)
-        stamps = [self._index(name).timestamps[::interval] for name in self.segments]
+        self._source = open_split(split, names, labelled=labelled, cache_dir=cache_dir)
+        self.segments = self._source.names
+        stamps = [self._source.timestamps(name)[::interval] for name in self.segments]
         self.timestamps = np.concatenate(stamps) if stamps else np.zeros(0, dtype=np.int64)
         self.starts = np.concatenate([[0], np.cumsum([len(each) for each in stamps])]).astype(np.int64)
-        self._open: OrderedDict[str, WaymoSegment] = OrderedDict()
+        self._open: OrderedDict[str, Segment] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -99,6 +100,10 @@ class WaymoFrames:
                 return place
         raise DataError(self.split, f"no frame ({segment}, {timestamp})", expected=f"one of {len(self)} keys")
 
+    def files(self) -> Iterator[Path]:
+        """All that the frames are made of."""
+        return self._source.files()
+
     def close(self) -> None:
         """Close the tables; they are opened again when they are needed."""
         for segment in self._open.values():
@@ -108,12 +113,9 @@ class WaymoFrames:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": OrderedDict()}
 
-    def _index(self, name: str) -> Any:
-        return cached_index(self.split, name, **self._index_choice)  # type: ignore[arg-type]
-
-    def _segment(self, name: str) -> WaymoSegment:
+    def _segment(self, name: str) -> Segment:
         if name not in self._open:
-            self._open[name] = WaymoSegment(self.split, name, index=self._index(name), **self._choice)  # type: ignore[arg-type]
+            self._open[name] = self._source.open(name, **self._choice)  # type: ignore[arg-type]
         self._open.move_to_end(name)
         while len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()

@@ -12,7 +12,7 @@ from formerdata.cache import cached
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.join import align, check_segment, only_row, transforms
 from formerdata.waymo.labels import read_objects
-from formerdata.waymo.layout import component_path, is_labelled
+from formerdata.waymo.layout import CACHE, component_path, is_labelled
 from formerdata.waymo.range_image import LidarCalibration
 from formerdata.waymo.schema import (
     COMPONENTS,
@@ -28,9 +28,6 @@ from formerdata.waymo.schema import (
 )
 from formerdata.waymo.table import Table
 from formerkit.io import DataError
-
-CACHE = ".formerkit"
-"""Folder beside the components in which indexes are kept."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,14 @@ def only_row(table: Table, rows: np.ndarray, laser: str) -> int:
     return int(rows[0])
 
 
+def is_rigid(matrix: np.ndarray) -> bool:
+    """Whether a [4, 4] transform is finite, turns (or mirrors) and shifts, and nothing else."""
+    turn = matrix[:3, :3]
+    if not np.isfinite(matrix).all() or not np.array_equal(matrix[3], [0, 0, 0, 1]):
+        return False
+    return bool(np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3)
+
+
 def transforms(table: Table, short: str) -> np.ndarray:
     """[rows, 4, 4] float64 from a column of sixteen numbers.
 
@@ -80,9 +88,7 @@ def transforms(table: Table, short: str) -> np.ndarray:
             size = "null" if flat is None else f"{len(flat)} numbers"
             raise DataError(table.path, f"row {i} is {size}", field=name, expected="the 16 numbers of a transform")
         matrices[i] = flat.reshape(4, 4)
-        turn = matrices[i, :3, :3]
-        rigid = np.isfinite(matrices[i]).all() and np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3
-        if not rigid or not np.array_equal(matrices[i, 3], [0, 0, 0, 1]):
+        if not is_rigid(matrices[i]):
             raise DataError(
                 table.path, f"row {i} is no rigid motion", field=name, expected="a rotation and a shift, row by row"
             )

@@ -1,4 +1,4 @@
-"""Where Waymo's v2 files are: ``ROOT/SPLIT/COMPONENT/SEGMENT.parquet``."""
+"""Where Waymo's files are: v2 has ``ROOT/SPLIT/COMPONENT/SEGMENT.parquet``, v1 ``ROOT/SPLIT/*.tfrecord``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from pathlib import Path
 from formerdata.waymo.schema import LIDAR, Component
 from formerkit.io import DataError
 
+RECORDS = ".tfrecord"
+"""End of the names of v1 files."""
+
+CACHE = ".formerkit"
+"""Folder within a split in which indexes are kept."""
+
 
 def component_path(split: str | os.PathLike[str], component: Component, segment: str) -> Path:
     """The file of a component of a segment; ``split`` is the folder of the split."""
@@ -15,22 +21,41 @@ def component_path(split: str | os.PathLike[str], component: Component, segment:
 
 
 def split_folders(root: str | os.PathLike[str]) -> list[Path]:
-    """The splits under ``root``, sorted; ``root`` itself if it holds the components.
+    """The splits under ``root``, sorted; ``root`` itself if it holds the components or records.
 
     Raises:
         DataError: If there is none.
     """
     root = Path(root)
-    if (root / LIDAR.folder).is_dir():
+    if _is_split(root):
         return [root]
-    splits = sorted(path.parent for path in root.glob(f"*/{LIDAR.folder}") if path.is_dir())
+    splits = sorted(path for path in root.glob("*") if path.is_dir() and _is_split(path))
     if not splits:
         raise DataError(
             root,
-            f"no folder {LIDAR.folder} here or one level below",
-            expected="Waymo's v2 layout: training/lidar/SEGMENT.parquet and so on",
+            f"no folder {LIDAR.folder} and no *{RECORDS} here or one level below",
+            expected="Waymo's v2 layout: training/lidar/SEGMENT.parquet and so on, or v1: training/*.tfrecord",
         )
     return splits
+
+
+def _is_split(folder: Path) -> bool:
+    return (folder / LIDAR.folder).is_dir() or any(folder.glob(f"*{RECORDS}"))
+
+
+def record_files(split: str | os.PathLike[str]) -> list[Path]:
+    """The v1 files of a split, sorted by name; none if it has v2 tables.
+
+    Raises:
+        DataError: If it has both.
+    """
+    split = Path(split)
+    files = sorted(path for path in split.glob(f"*{RECORDS}") if not path.name.startswith("."))
+    if files and (split / LIDAR.folder).is_dir():
+        raise DataError(
+            split, f"a folder {LIDAR.folder} and {len(files)} files *{RECORDS}", expected="one of Waymo's two releases"
+        )
+    return files
 
 
 def segments(split: str | os.PathLike[str]) -> list[str]:
@@ -42,7 +67,7 @@ def segments(split: str | os.PathLike[str]) -> list[str]:
     folder = Path(split) / LIDAR.folder
     names = sorted(path.stem for path in folder.glob("*.parquet") if not path.name.startswith("."))
     if not names:
-        raise DataError(folder, "no segments", expected="files SEGMENT.parquet")
+        raise DataError(folder, "no segments", expected=f"files SEGMENT.parquet (or *{RECORDS} in the split's folder)")
     return names
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from formerdata.waymo.messages import BOX, BOX_FIELDS, LABEL, POLYGON
 from formerdata.waymo.objects import WaymoObjects, check_shapes, first_impossible, objects_of_frame
 from formerdata.waymo.wire import Schema, Span, field, fields
 from formerkit.io import DataError, atomic_write
@@ -23,16 +24,7 @@ _OBJECT: Schema = {
     1: ("object", "message"), 2: ("score", "float"), 3: ("overlap_with_nlz", "bool"), 4: ("context_name", "text"),
     5: ("frame_timestamp_micros", "int"),
 }  # fmt: skip
-_LABEL: Schema = {
-    1: ("box", "message"), 3: ("type", "int"), 4: ("id", "text"), 5: ("detection_difficulty_level", "int"),
-    7: ("num_lidar_points_in_box", "int"),
-}  # fmt: skip
-_BOX_FIELDS = ("center_x", "center_y", "center_z", "length", "width", "height", "heading")
-_BOX: Schema = {
-    number: (name, "double") for number, name in zip((1, 2, 3, 5, 4, 6, 7), _BOX_FIELDS, strict=True)
-}  # the file holds width before length
 _ZONE: Schema = {1: ("zone", "message"), 2: ("context_name", "text"), 3: ("frame_timestamp_micros", "int")}
-_POLYGON: Schema = {1: ("x", "doubles"), 2: ("y", "doubles"), 3: ("id", "text")}
 
 
 @dataclass(frozen=True)
@@ -98,16 +90,16 @@ def _row(span: Span) -> tuple[Any, ...]:
         if name != "object":
             values[name] = value
             continue
-        for inner, content in fields(value, _LABEL, "Label"):
+        for inner, content in fields(value, LABEL, "Label"):
             if inner == "box":
-                values.setdefault(inner, {}).update(fields(content, _BOX, "Box"))
+                values.setdefault(inner, {}).update(fields(content, BOX, "Box"))
             else:
                 values[inner] = content
     for name in ("box", "type", "context_name", "frame_timestamp_micros"):
         if name not in values:
             raise DataError(span.source, "an object without it", byte=span.start, field=name, expected="that it is set")
     return (
-        [values["box"].get(name, 0.0) for name in _BOX_FIELDS], values["type"], values.get("score", 1.0),
+        [values["box"].get(name, 0.0) for name in BOX_FIELDS], values["type"], values.get("score", 1.0),
         values.get("detection_difficulty_level", 0), values.get("num_lidar_points_in_box", -1),
         values.get("overlap_with_nlz", False), values.get("id", ""), values["context_name"],
         values["frame_timestamp_micros"],
@@ -133,19 +125,31 @@ def _zones(span: Span) -> Iterator[NoLabelZone]:
         if name != "no_label_zone_objects":
             continue
         values: dict[str, Any] = {"context_name": "", "frame_timestamp_micros": 0}
-        polygon: dict[str, Any] = {"x": [], "y": [], "id": ""}
+        corners, title = None, ""
         for inner, content in fields(part, _ZONE, "NoLabelZoneObject"):
-            if inner != "zone":
+            if inner == "zone":
+                corners, title = polygon_corners(content, "zone")
+            else:
                 values[inner] = content
-                continue
-            for axis, value in fields(content, _POLYGON, "Polygon2d"):
-                polygon[axis] = value if axis == "id" else polygon[axis] + value
-        x, y = polygon["x"], polygon["y"]
-        if len(x) != len(y) or len(x) < 3:
-            problem = f"{len(x)} values of x, {len(y)} of y"
-            raise DataError(span.source, problem, byte=part.start, field="zone", expected="3 corners or more")
-        corners = np.column_stack([x, y])
-        yield NoLabelZone(values["context_name"], values["frame_timestamp_micros"], corners, polygon["id"])
+        if corners is None:
+            raise DataError(span.source, "absent", byte=part.start, field="zone", expected="a polygon")
+        yield NoLabelZone(values["context_name"], values["frame_timestamp_micros"], corners, title)
+
+
+def polygon_corners(span: Span, field: str) -> tuple[np.ndarray, str]:
+    """[C, 2] float64 corners and the name of a ``Polygon2dProto``.
+
+    Raises:
+        DataError: If it has unlike numbers of x and y, fewer than 3 corners or one that is not finite.
+    """
+    polygon: dict[str, Any] = {"x": [], "y": [], "id": ""}
+    for axis, value in fields(span, POLYGON, "Polygon2d"):
+        polygon[axis] = value if axis == "id" else polygon[axis] + value
+    x, y = polygon["x"], polygon["y"]
+    if len(x) != len(y) or len(x) < 3 or not np.isfinite(x + y).all():
+        problem = f"{len(x)} values of x, {len(y)} of y"
+        raise DataError(span.source, problem, byte=span.start, field=field, expected="3 corners or more, finite")
+    return np.column_stack([x, y]), polygon["id"]
 
 
 def format_objects(objects: WaymoObjects) -> bytes:
@@ -164,8 +168,8 @@ def format_objects(objects: WaymoObjects) -> bytes:
 
 
 def _object_bytes(objects: WaymoObjects, boxes: np.ndarray, i: int) -> bytes:
-    by_name = dict(zip(_BOX_FIELDS, boxes[i].tolist(), strict=True))
-    label = field(1, "message", b"".join(field(number, "double", by_name[_BOX[number][0]]) for number in range(1, 8)))
+    by_name = dict(zip(BOX_FIELDS, boxes[i].tolist(), strict=True))
+    label = field(1, "message", b"".join(field(number, "double", by_name[BOX[number][0]]) for number in range(1, 8)))
     label += field(3, "int", objects.types[i])
     if objects.ids[i]:
         label += field(4, "text", str(objects.ids[i]))

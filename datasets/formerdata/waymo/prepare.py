@@ -12,10 +12,13 @@ import numpy as np
 
 from formerdata.progress import progress_bar
 from formerdata.scenes.series import run
-from formerdata.waymo.index import CACHE, SegmentIndex, cached_index
-from formerdata.waymo.layout import component_path, segments, split_folders
+from formerdata.waymo.index import cached_index
+from formerdata.waymo.layout import CACHE, RECORDS, component_path, record_files, segments, split_folders
+from formerdata.waymo.record_segment import RecordSegment
+from formerdata.waymo.records import cached_record_index
 from formerdata.waymo.schema import BOX_TYPES, LIDAR
 from formerdata.waymo.segment import WaymoSegment
+from formerdata.waymo.split import Segment
 from formerdata.waymo.table import parquet
 from formerkit.io import DataError, atomic_write
 
@@ -29,10 +32,11 @@ class Prepared:
 
     Attributes:
         split: Name of the split.
-        segment: Context name.
+        segment: Context name; of v1, the file's.
         frames: Number of frames.
-        objects: Labelled objects of each of :data:`~formerdata.waymo.schema.BOX_TYPES`.
-        unlabelled: Frames without a box, in a split with labels.
+        objects: Labelled objects of each of :data:`~formerdata.waymo.schema.BOX_TYPES`. Of v1 none are counted: they
+            are within the records, which are not read whole for an index.
+        unlabelled: Frames without a box, in a split with labels; not counted of v1.
         problems: What is missing or broken.
     """
 
@@ -67,46 +71,56 @@ def prepare(
 
     Raises:
         DataError: If there are no segments under ``root``.
-        MissingExtraError: If pyarrow is absent.
+        MissingExtraError: If there are tables and pyarrow is absent.
     """
-    parquet()
-    work = []
+    work: list[tuple[Path, str | Path, Path]] = []
     for split in split_folders(root):
         folder = split / CACHE if cache_dir is None else Path(cache_dir) / split.name
+        if files := record_files(split):
+            work += [(split, path, folder) for path in files]
+            continue
+        parquet()
         work += [(split, name, folder) for name in segments(split)]
     made = run(partial(_prepare_segment, points=points), work, num_workers)
     return list(progress_bar(made, len(work), "preparing segments", "segment", show=progress))
 
 
-def _prepare_segment(place: tuple[Path, str, Path], *, points: bool) -> Prepared:
+def _prepare_segment(place: tuple[Path, str | Path, Path], *, points: bool) -> Prepared:
     split, name, folder = place
-    found = Prepared(split.name, name)
+    found = Prepared(split.name, name if isinstance(name, str) else name.name)
     try:
-        index = cached_index(split, name, cache_dir=folder)
-        found.frames = len(index)
-        found.objects = np.bincount(index.types, minlength=len(BOX_TYPES)).tolist()
-        if index.labelled:
-            found.unlabelled = int(np.count_nonzero(np.diff(index.starts) == 0))
+        if isinstance(name, str):
+            index = cached_index(split, name, cache_dir=folder)
+            found.objects = np.bincount(index.types, minlength=len(BOX_TYPES)).tolist()
+            if index.labelled:
+                found.unlabelled = int(np.count_nonzero(np.diff(index.starts) == 0))
+            segment: Segment = WaymoSegment(split, name, index=index)
+            source, title, timestamps = component_path(split, LIDAR, name), name, index.timestamps
+        else:
+            records = cached_record_index(name, cache_dir=folder)
+            segment, source = RecordSegment(name, index=records), name
+            title, timestamps = records.name, records.timestamps
+        found.frames = len(timestamps)
         if points:
-            _copy_points(split, name, index, folder / POINTS / name)
+            _copy_points(segment, timestamps, source, folder / POINTS / title)
     except DataError as error:
         found.problems.append(str(error))
     return found
 
 
-def _copy_points(split: Path, name: str, index: SegmentIndex, folder: Path) -> None:
+def _copy_points(segment: Segment, timestamps: np.ndarray, source: Path, folder: Path) -> None:
     """Frames that have a copy newer than the images are left alone."""
-    source = component_path(split, LIDAR, name).stat().st_mtime_ns
-    with WaymoSegment(split, name, index=index) as segment:
-        for position, timestamp in enumerate(index.timestamps.tolist()):
-            path = folder / f"{timestamp}.npy"
-            if path.is_file() and path.stat().st_mtime_ns >= source:
-                continue
-            frame = segment[position]
-            marks = (frame.lasers, frame.returns, frame.no_label_zone)
-            rows = np.column_stack([frame.points, *(mark.astype(np.float32) for mark in marks)])
-            with atomic_write(path) as file:
-                np.save(file, rows)
+    time = source.stat().st_mtime_ns
+    for position, timestamp in enumerate(timestamps.tolist()):
+        path = folder / f"{timestamp}.npy"
+        if path.is_file() and path.stat().st_mtime_ns >= time:
+            continue
+        frame = segment[position]
+        marks = (frame.lasers, frame.returns, frame.no_label_zone)
+        rows = np.column_stack([frame.points, *(mark.astype(np.float32) for mark in marks)])
+        with atomic_write(path) as file:
+            np.save(file, rows)
+    segment.close()
 
 
 def report(parts: Sequence[Prepared]) -> str:
@@ -118,7 +132,8 @@ def report(parts: Sequence[Prepared]) -> str:
         lines.append(f"{split}: {len(own)} segments, {frames:,} frames")
         totals = np.sum([part.objects for part in own], axis=0)
         counts = ", ".join(f"{kind} {count:,}" for kind, count in zip(BOX_TYPES, totals, strict=True) if count)
-        lines.append(f"  objects  {counts or 'none'}")
+        counted = counts or ("in the records" if own[0].segment.endswith(RECORDS) else "none")
+        lines.append(f"  objects  {counted}")
         if empty:
             lines.append(f"  note     {empty:,} frames have no box")
         lines += [f"  BROKEN   {problem}" for part in own for problem in part.problems]

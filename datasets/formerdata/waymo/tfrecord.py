@@ -2,8 +2,8 @@
 
 A record is its length (8 bytes, little-endian), a checksum of these 8 bytes, the content, a checksum of the content.
 Checksums are CRC-32C (Castagnoli), turned right by 15 bits and increased by a constant, so that the checksum of data
-that hold checksums is no trivial one. Source: TensorFlow's ``record_writer``. What is in a record (a serialized
-``Frame``) is not read here.
+that hold checksums is no trivial one. Source: TensorFlow's ``record_writer``. What is in a record is a matter of
+:mod:`formerdata.waymo.record_frame`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from formerkit.io import DataError
 
 _MASK_DELTA = 0xA282EAD8
 _POLYNOMIAL = 0x82F63B78  # of Castagnoli, bits reversed
-_HEADER = 12
+HEADER = 12
+"""Bytes of a record before its content."""
+FOOTER = 4
+"""Bytes of a record behind its content."""
 MAX_RECORD = 1 << 30
 """Bytes; a frame of Waymo has a few million. A longer one is taken as damage before memory is asked for."""
 
@@ -51,19 +54,44 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[bytes]:
         DataError: If there is no such file, it ends within a record, or a checksum is wrong; the byte is named.
     """
     path = Path(path)
+    with open_records(path) as file:
+        begin = 0
+        while header := file.read(HEADER):
+            length = read_length(path, begin, header)
+            yield _content(path, file, begin + HEADER, length)
+            begin += HEADER + length + FOOTER
+
+
+def read_record(path: str | os.PathLike[str], begin: int) -> bytes:
+    """The content of the record that begins at a byte.
+
+    Raises:
+        DataError: As :func:`read_records`; also if the file ends before that byte.
+    """
+    path = Path(path)
+    with open_records(path) as file:
+        file.seek(begin)
+        return _content(path, file, begin + HEADER, read_length(path, begin, file.read(HEADER)))
+
+
+def open_records(path: Path) -> BinaryIO:
+    """The file, open for reading.
+
+    Raises:
+        DataError: If there is no such file.
+    """
     if not path.is_file():
         raise DataError(path, "no such file", expected="a TFRecord file")
-    with open(path, "rb") as file:
-        begin = 0
-        while header := file.read(_HEADER):
-            length = _length(path, begin, header)
-            content = _content(path, file, begin + _HEADER, length)
-            yield content
-            begin += _HEADER + length + 4
+    return open(path, "rb")
 
 
-def _length(path: Path, begin: int, header: bytes) -> int:
-    if len(header) < _HEADER:
+def read_length(path: Path, begin: int, header: bytes) -> int:
+    """Bytes of the content of a record, from its first :data:`HEADER` bytes.
+
+    Raises:
+        DataError: If there are fewer, their checksum is wrong or the length is beyond :data:`MAX_RECORD`.
+    """
+    if len(header) < HEADER:
         raise DataError(path, f"ends after {len(header)} bytes of a record's head", byte=begin, expected="12 bytes")
     length, checksum = struct.unpack("<QI", header)
     if masked_crc32c(header[:8]) != checksum:
@@ -74,8 +102,8 @@ def _length(path: Path, begin: int, header: bytes) -> int:
 
 
 def _content(path: Path, file: BinaryIO, begin: int, length: int) -> bytes:
-    content, tail = file.read(length), file.read(4)
-    if len(content) < length or len(tail) < 4:
+    content, tail = file.read(length), file.read(FOOTER)
+    if len(content) < length or len(tail) < FOOTER:
         there = len(content) + len(tail)
         raise DataError(path, f"ends after {there} bytes of a record", byte=begin, expected=f"{length + 4} bytes")
     if masked_crc32c(content) != struct.unpack("<I", tail)[0]:

@@ -13,16 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from formerkit.io import DataError
 
-Kind = Literal["int", "bool", "float", "double", "doubles", "text", "message"]
-"""What a field holds. ``int`` is any of int32, int64 and enumerations; ``doubles`` repeats, packed or one by one."""
+Kind = Literal["int", "bool", "float", "double", "ints", "floats", "doubles", "text", "bytes", "message"]
+"""What a field holds. ``int`` is any of int32, int64 and enumerations; the plurals repeat, packed or one by one."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIRE_OF_KIND = {
-    "int": _VARINT, "bool": _VARINT, "float": _FIXED32, "double": _FIXED64, "doubles": _FIXED64, "text": _BYTES,
-    "message": _BYTES,
+    "int": _VARINT, "ints": _VARINT, "bool": _VARINT, "float": _FIXED32, "floats": _FIXED32, "double": _FIXED64,
+    "doubles": _FIXED64, "text": _BYTES, "bytes": _BYTES, "message": _BYTES,
 }  # fmt: skip
+_REPEATED = ("ints", "floats", "doubles")
 _WIRE_NAMES = {_VARINT: "a varint", _FIXED64: "8 bytes", _BYTES: "a length and bytes", _FIXED32: "4 bytes"}
 _DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
 Schema = Mapping[int, tuple[str, Kind]]
@@ -42,7 +45,8 @@ class Span:
 def fields(span: Span, schema: Schema, message: str) -> Iterator[tuple[str, Any]]:
     """Name and value of each field that the schema knows, in file order; a field may come again.
 
-    Values are int, bool, float, str, a list of float (``doubles``) or a :class:`Span` (``message``).
+    Values are int, bool, float, str, bytes, a list of float (``doubles``), an array of float32 or int64 (``floats``,
+    ``ints``) or a :class:`Span` (``message``). A repeated field may come in several pieces.
 
     Args:
         span: Where the message is.
@@ -81,7 +85,7 @@ def fields(span: Span, schema: Schema, message: str) -> Iterator[tuple[str, Any]
         at = value_end
         if kind is None or name is None:
             continue
-        if wire != _WIRE_OF_KIND[kind] and not (kind == "doubles" and wire == _BYTES):
+        if wire != _WIRE_OF_KIND[kind] and not (kind in _REPEATED and wire == _BYTES):
             raise DataError(
                 span.source, _WIRE_NAMES[wire], byte=begin, field=field, expected=_WIRE_NAMES[_WIRE_OF_KIND[kind]]
             )
@@ -91,7 +95,7 @@ def fields(span: Span, schema: Schema, message: str) -> Iterator[tuple[str, Any]
 def _value(span: Span, kind: Kind, wire: int, value: int, end: int, field: str) -> Any:
     """The value of a field; ``value`` is a varint itself, of other fields the byte where their value begins."""
     if kind == "int":
-        return value - (1 << 64) if value >> 63 else value
+        return _signed(value)
     if kind == "bool":
         return value != 0
     if kind == "double":
@@ -100,6 +104,10 @@ def _value(span: Span, kind: Kind, wire: int, value: int, end: int, field: str) 
         return _FLOAT.unpack_from(span.data, value)[0]
     if kind == "message":
         return Span(span.data, value, end, span.source)
+    if kind == "bytes":
+        return span.data[value:end]
+    if kind == "ints":
+        return _integers(span, value, end, field) if wire == _BYTES else np.array([_signed(value)])
     if kind == "text":
         try:
             return span.data[value:end].decode("utf-8")
@@ -107,9 +115,33 @@ def _value(span: Span, kind: Kind, wire: int, value: int, end: int, field: str) 
             raise DataError(
                 span.source, "bytes that are no text", byte=value + error.start, field=field, expected="UTF-8"
             ) from None
-    if (end - value) % 8:
-        raise DataError(span.source, f"{end - value} bytes", byte=value, field=field, expected="a multiple of 8")
+    size = 4 if kind == "floats" else 8
+    if (end - value) % size:
+        raise DataError(span.source, f"{end - value} bytes", byte=value, field=field, expected=f"a multiple of {size}")
+    if kind == "floats":
+        return np.frombuffer(span.data, "<f4", (end - value) // 4, value).astype(np.float32)
     return list(struct.unpack_from(f"<{(end - value) // 8}d", span.data, value))
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _integers(span: Span, start: int, stop: int, field: str) -> np.ndarray:
+    """[N] int64 of packed varints, all at once: labels of points are some hundred thousand of them."""
+    content = np.frombuffer(span.data, np.uint8, stop - start, start)
+    last = np.flatnonzero(content < 0x80)
+    if len(content) and (not len(last) or last[-1] != len(content) - 1):
+        raise DataError(
+            span.source, f"the field ends at byte {stop}, within a number", byte=start, field=field,
+            expected="complete varints",
+        )  # fmt: skip
+    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
+    place = np.arange(len(content)) - np.repeat(first, last + 1 - first)
+    if (place >= 10).any():
+        raise DataError(span.source, "a number of more than 64 bits", byte=start, field=field, expected="a varint")
+    shifted = (content & np.uint8(0x7F)).astype(np.uint64) << (7 * place).astype(np.uint64)
+    return np.add.reduceat(shifted, first).astype(np.int64) if len(first) else np.zeros(0, np.int64)
 
 
 def _varint(span: Span, at: int, field: str) -> tuple[int, int]:
@@ -144,8 +176,11 @@ def varint(value: int) -> bytes:
 
 def field(number: int, kind: Kind, value: Any) -> bytes:
     """The bytes of a field; ``value`` as :func:`fields` gives it, of a message its bytes."""
-    if kind == "doubles":
-        return b"".join(field(number, "double", one) for one in value)
+    if kind in ("ints", "doubles"):
+        one_by_one: Kind = "int" if kind == "ints" else "double"
+        return b"".join(field(number, one_by_one, one) for one in value)
+    if kind == "floats":  # packed, as in Waymo's images
+        return field(number, "bytes", np.ascontiguousarray(value, dtype="<f4").tobytes())
     key = varint(number << 3 | _WIRE_OF_KIND[kind])
     if kind in ("int", "bool"):
         return key + varint(int(value))

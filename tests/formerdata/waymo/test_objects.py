@@ -76,6 +76,36 @@ def test_varints_of_the_description(value: int, expected: bytes) -> None:
     assert varint(value) == expected
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40), st.lists(st.floats(width=32), max_size=9))
+def test_repeated_numbers_packed_and_one_by_one(whole: list[int], real: list[float]) -> None:
+    schema = {1: ("whole", "ints"), 2: ("real", "floats")}
+    packed = field(1, "bytes", b"".join(map(varint, whole))) + field(2, "floats", np.array(real, np.float32))
+    single = field(1, "ints", whole) + b"".join(field(2, "float", value) for value in real)
+    for content in (packed, single, packed[:0]):
+        found: dict[str, list] = {"whole": [], "real": []}
+        for name, value in fields(Span(content, 0, len(content), "x"), schema, "M"):
+            assert value.dtype == (np.int64 if name == "whole" else np.float32)
+            found[name] += value.tolist()
+        if content:
+            assert found["whole"] == whole
+            np.testing.assert_array_equal(found["real"], np.array(real, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80", "byte 2, field 'M.whole': the field ends at byte 3, within a number; expected complete varints"),
+        (b"\x01\xff", "the field ends at byte 4, within a number"),
+        (b"\x80" * 10 + b"\x01", "a number of more than 64 bits; expected a varint"),
+    ],
+)
+def test_packed_numbers_that_are_none(content: bytes, message: str) -> None:
+    whole = field(1, "bytes", content)
+    with pytest.raises(DataError, match=message):
+        list(fields(Span(whole, 0, len(whole), "x"), {1: ("whole", "ints")}, "M"))
+
+
 def test_minus_one_has_ten_bytes() -> None:
     assert varint(-1) == b"\xff" * 9 + b"\x01"
 
