@@ -4,8 +4,9 @@ from pointdet.sources.argoverse2 import Argoverse2
 from pointdet.sources.base import Found, Score, Source
 from pointdet.sources.kitti import KITTI
 from pointdet.sources.nuscenes import NuScenes
+from pointdet.sources.once import ONCE
 from pointdet.sources.waymo import Waymo
 
-SOURCES: tuple[type[Source], ...] = (KITTI, Waymo, NuScenes, Argoverse2)
+SOURCES: tuple[type[Source], ...] = (KITTI, Waymo, NuScenes, Argoverse2, ONCE)
 
-__all__ = ["KITTI", "SOURCES", "Argoverse2", "Found", "NuScenes", "Score", "Source", "Waymo"]
+__all__ = ["KITTI", "ONCE", "SOURCES", "Argoverse2", "Found", "NuScenes", "Score", "Source", "Waymo"]

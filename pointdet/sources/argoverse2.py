@@ -22,7 +22,7 @@ from formerdata.argoverse2 import (
     read_sweep,
     write_submission,
 )
-from formerdata.detection import Sample, SceneAugmentations
+from formerdata.detection import Augmentations, Sample
 from formerdata.detection.cut import Range
 
 from formerkit.io import DataError
@@ -56,7 +56,7 @@ class Argoverse2:
     val_split: str = "val"
     class_names: tuple[str, ...] = CATEGORIES
     point_cloud_range: Range = (-200.0, -200.0, -4.0, 200.0, 200.0, 4.0)
-    augmentations: SceneAugmentations = field(default_factory=argoverse2_augmentations)
+    augmentations: Augmentations = field(default_factory=argoverse2_augmentations)
     allow_missing_frames: bool = False
     cache_dir: str | None = None
 
@@ -87,7 +87,7 @@ class Argoverse2:
         """The annotated sweeps of a folder; of ``test`` all."""
         return self._frames(split, None, 0)
 
-    def _frames(self, split: str, augmentations: SceneAugmentations | None, seed: int) -> Argoverse2Dataset:
+    def _frames(self, split: str, augmentations: Augmentations | None, seed: int) -> Argoverse2Dataset:
         return Argoverse2Dataset(
             Path(self.root) / split, self.class_names, self.point_cloud_range, augmentations,
             seed=seed, cache_dir=self.cache_dir, allow_missing_frames=self.allow_missing_frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from formerdata.detection import FrameSet, Sample
 from formerdata.detection.cut import Range
 
-from formerkit.io import ConfigError
+from formerkit.io import ConfigError, atomic_write
 from pointdet.boxes.detections import Detections
 
 Found = Iterable[tuple[Any, Detections]]
@@ -157,6 +158,12 @@ def check_counts(source: Any, *names: str) -> None:
     for name in names:
         if getattr(source, name) < 1:
             raise ConfigError(f"data.{name}: expected at least 1, got {getattr(source, name)}")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, whole or not at all."""
+    with atomic_write(path, "w") as file:
+        file.write(json.dumps(content) + "\n")
 
 
 def kind_of(settings: Mapping[str, Any]) -> str:

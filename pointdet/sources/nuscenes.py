@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from formerdata.detection import Sample, SceneAugmentations
+from formerdata.detection import Augmentations, Sample
 from formerdata.detection.cut import Range
 from formerdata.nuscenes import (
     CLASS_NAMES,
@@ -62,7 +62,7 @@ class NuScenes:
     val_split: str = "val"
     class_names: tuple[str, ...] = CLASS_NAMES
     point_cloud_range: Range = (-54.0, -54.0, -5.0, 54.0, 54.0, 3.0)
-    augmentations: SceneAugmentations = field(default_factory=nuscenes_augmentations)
+    augmentations: Augmentations = field(default_factory=nuscenes_augmentations)
     sweeps: int = 10
     split_file: str | None = None
     cache_dir: str | None = None
@@ -104,7 +104,7 @@ class NuScenes:
         """The samples of a split."""
         return self._frames(split, None, 0)
 
-    def _frames(self, split: str, augmentations: SceneAugmentations | None, seed: int) -> NuScenesDataset:
+    def _frames(self, split: str, augmentations: Augmentations | None, seed: int) -> NuScenesDataset:
         return NuScenesDataset(
             self.root, split, self.class_names, self.point_cloud_range, augmentations, version=self.version,
             sweeps=self.sweeps, seed=seed, split_file=self.split_file, cache_dir=self.cache_dir,

@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import torch
 
 from formerdata.argoverse2.boxes import Argoverse2Boxes
+from formerdata.argoverse2.files import LogFolder
 from formerdata.argoverse2.frames import Argoverse2Frame, Argoverse2Frames
 from formerdata.argoverse2.schema import ANNOTATION_CATEGORIES, CATEGORIES
 from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
-from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.cut import Range
+from formerdata.detection.dataset import DetectionDataset
+from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerkit.seeds import generator
+from formerdata.detection.sampling import Augmentations
 
 
-def argoverse2_augmentations(epochs: int | None = None) -> SceneAugmentations:
-    """LION's changes of whole scenes on Argoverse 2: flips along both axes, rotation, scaling, translation.
+def argoverse2_augmentations(epochs: int | None = None) -> Augmentations:
+    """LION's augmentations on Argoverse 2 but one: flips along both axes, rotation, scaling, translation.
 
-    The reference pastes objects of other sweeps as well, which is not done here.
+    The reference pastes objects of other sweeps as well, but how many is not known here: ``sampling`` is None.
 
     Args:
         epochs: In which samples are augmented; LION leaves out the last of a run.
     """
-    return SceneAugmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs)
+    return Augmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Argoverse2Info:
         return f"{self.log_id}_{self.timestamp}"
 
 
-class Argoverse2Dataset(torch.utils.data.Dataset):
+class Argoverse2Dataset(DetectionDataset):
     """Annotated sweeps of a split, for a detector.
 
     A point has four numbers: x, y, z in the vehicle's frame, and the intensity from 0 to 255 as it is stored. That is
@@ -86,31 +89,25 @@ class Argoverse2Dataset(torch.utils.data.Dataset):
     ) -> None:
         if unknown := [name for name in class_names if name not in ANNOTATION_CATEGORIES]:
             raise ValueError(f"class_names: expected some of {', '.join(ANNOTATION_CATEGORIES)}, got {unknown[0]!r}")
-        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
-        self.augmentations, self.seed = augmentations, seed
+        super().__init__(class_names, point_cloud_range, augmentations, seed)
         self.frames = Argoverse2Frames(
             split, labelled=labelled, cache_dir=cache_dir, allow_missing_frames=allow_missing_frames
         )
+        folder = Path(cache_dir) if cache_dir is not None else Path(split) / ".formerkit"
+        tables = [LogFolder(Path(split) / log_id).annotations for log_id in self.frames.log_ids.tolist()]
+        key = f"{len(self.frames)} sweeps"
+        self.database = object_database(self, folder, tables, key=key, known_classes=ANNOTATION_CATEGORIES)
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The sample of a sweep: ``(epoch, index)``, or an index for epoch 0."""
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        sample = self._sample(self.frames[position])
-        if self.augmentations is None:
-            return cut_points(sample, self.point_cloud_range)
-        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-        sample = self.augmentations.changed(sample, random, epoch)
-        return cut_for_training(sample, self.point_cloud_range, random)
-
-    def _sample(self, frame: Argoverse2Frame) -> Sample:
-        """With boxes of the classes to detect; in training of those that have points."""
+    def plain_sample(self, position: int) -> Sample:
+        """See :class:`~formerdata.detection.DetectionDataset`; in training only boxes that have points."""
+        frame: Argoverse2Frame = self.frames[position]
         boxes, labels = np.zeros((0, 7), np.float32), np.zeros(0, np.int64)
         if frame.boxes is not None:
             known = {name: label for label, name in enumerate(self.class_names, start=1)}
             labels = np.array([known.get(name, 0) for name in ANNOTATION_CATEGORIES])[frame.boxes.categories]
-            wanted = (labels > 0) & ((frame.boxes.num_points > 0) | (self.augmentations is None))
+            wanted = (frame.boxes.num_points > 0) | (self.augmentations is None)
             boxes, labels = frame.boxes.boxes[wanted].astype(np.float32), labels[wanted]
         return Sample(frame.points, boxes, labels, Argoverse2Info(frame.log_id, frame.timestamp, frame.boxes))

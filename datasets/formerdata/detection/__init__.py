@@ -8,6 +8,7 @@ from formerdata.detection.augment import (
     SceneAugmentations,
 )
 from formerdata.detection.batch import Batch, collate
+from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.loader import FrameSet, load_batches
 from formerdata.detection.object_builder import LabelledFrame, build_objects
 from formerdata.detection.object_cache import cached_objects, object_database
@@ -18,6 +19,7 @@ from formerdata.detection.sampling import Augmentations, ObjectSampling
 __all__ = [
     "Augmentations",
     "Batch",
+    "DetectionDataset",
     "FrameSet",
     "GlobalRotation",
     "GlobalScaling",

@@ -19,6 +19,12 @@ def cut_points(sample: Sample, limits: Range) -> Sample:
     return replace(sample, points=sample.points[(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)])
 
 
+def cut_heights(sample: Sample, limits: Range) -> Sample:
+    """Points in the range of z, ends included."""
+    z = sample.points[:, 2]
+    return replace(sample, points=sample.points[(z >= limits[2]) & (z <= limits[5])])
+
+
 def cut_for_training(sample: Sample, limits: Range, generator: np.random.Generator) -> Sample:
     """As :func:`cut_points`, in a random order, and boxes whose centre is in the range of x, y and z."""
     points = cut_points(sample, limits).points

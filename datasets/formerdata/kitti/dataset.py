@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from formerdata.detection.cut import Range, cut_for_training, cut_points
-from formerdata.detection.objects import ObjectDatabase
+from formerdata.detection.cut import Range
+from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.sample import Sample
 from formerdata.kitti.augment import Augmentations
 from formerdata.kitti.conversion import boxes_from_objects
@@ -20,10 +18,9 @@ from formerdata.kitti.files import Layout, read_split
 from formerdata.kitti.frame import Frame, in_field_of_view
 from formerdata.kitti.index import cached_index
 from formerkit.io import DataError
-from formerkit.seeds import generator
 
 
-class KittiDataset(torch.utils.data.Dataset):
+class KittiDataset(DetectionDataset):
     """Frames of a split, cut to the camera's view, augmented for training.
 
     Args:
@@ -57,32 +54,19 @@ class KittiDataset(torch.utils.data.Dataset):
         allow_missing_frames: bool = False,
     ) -> None:
         self.layout = Layout(Path(root), part)
-        self.class_names = tuple(class_names)
-        self.point_cloud_range = point_cloud_range
-        self.augmentations = augmentations
-        self.seed = seed
+        super().__init__(class_names, point_cloud_range, augmentations, seed)
         self.frame_ids = usable_frames(self.layout, split, allow_missing=allow_missing_frames)
         folder = Path(cache_dir) if cache_dir is not None else self.layout.root / ".formerkit"
         self.index = cached_index(self.layout, self.frame_ids, folder)
-        self.database: ObjectDatabase | None = None
         if augmentations is not None and augmentations.sampling is not None:
             self.database = cached_database(self.layout, self.index, folder)
 
     def __len__(self) -> int:
         return len(self.frame_ids)
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        frame = self.index.read_frame(self.layout, position)
-        sample = sample_from_frame(frame, self.class_names)
-        if self.augmentations is None:
-            detected = sample.labels > 0
-            sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
-            return cut_points(sample, self.point_cloud_range)
-        random = generator(self.seed, "augment", epoch, frame.info.frame_id)
-        sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
-        return cut_for_training(sample, self.point_cloud_range, random)
+    def plain_sample(self, position: int) -> Sample:
+        """See :class:`~formerdata.detection.DetectionDataset`."""
+        return sample_from_frame(self.index.read_frame(self.layout, position), self.class_names)
 
 
 def sample_from_frame(frame: Frame, class_names: tuple[str, ...]) -> Sample:

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import torch
 
 from formerdata.detection.augment import GlobalScaling, GlobalTranslation, RandomFlip, SceneAugmentations
-from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.cut import Range
+from formerdata.detection.dataset import DetectionDataset
+from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
+from formerdata.detection.sampling import Augmentations, ObjectSampling
 from formerdata.nuscenes.frames import NuScenesFrames
 from formerdata.nuscenes.objects import boxes_in_lidar
-from formerdata.nuscenes.schema import CLASS_NAMES
-from formerkit.seeds import generator
+from formerdata.nuscenes.schema import CLASS_NAMES, USED_TABLES
+
+PASTED = {
+    "car": 2, "truck": 3, "construction_vehicle": 7, "bus": 4, "trailer": 6, "barrier": 2, "motorcycle": 6,
+    "bicycle": 6, "pedestrian": 2, "traffic_cone": 2,
+}  # fmt: skip
+"""How many objects of a class a scene is brought to."""
 
 
-def nuscenes_augmentations(epochs: int | None = None) -> SceneAugmentations:
-    """LION's changes of whole scenes on nuScenes: flips along both axes, rotation, scaling 0.9 to 1.1, translation.
-
-    The paper pastes objects of other frames as well, which is not done here yet.
+def nuscenes_augmentations(epochs: int | None = None) -> Augmentations:
+    """LION's augmentations on nuScenes: pasting of objects with at least 5 points (which is not stated for LION, but
+    what OpenPCDet does), flips along both axes, rotation, scaling 0.9 to 1.1, translation.
 
     Args:
-        epochs: In which samples are augmented; None for all.
+        epochs: In which samples are augmented; LION leaves out the last four of a run.
     """
-    return SceneAugmentations(
-        RandomFlip(0.5, ("x", "y")), scaling=GlobalScaling(0.9, 1.1), translation=GlobalTranslation(), epochs=epochs
-    )
+    return Augmentations(
+        RandomFlip(0.5, ("x", "y")), scaling=GlobalScaling(0.9, 1.1), translation=GlobalTranslation(), epochs=epochs,
+        sampling=ObjectSampling(PASTED),
+    )  # fmt: skip
 
 
-class NuScenesDataset(torch.utils.data.Dataset):
+class NuScenesDataset(DetectionDataset):
     """Samples of a split for a detector: the key frame and the sweeps before it, labels with velocities.
 
     A point has five numbers: x, y, z in the frame of the LiDAR (x right, y ahead), intensity from 0 to 255 as it is
@@ -55,6 +62,8 @@ class NuScenesDataset(torch.utils.data.Dataset):
         DataError: As :class:`~formerdata.nuscenes.NuScenesFrames`.
     """
 
+    cuts_heights = True
+
     def __init__(
         self,
         root: str | os.PathLike[str],
@@ -73,42 +82,30 @@ class NuScenesDataset(torch.utils.data.Dataset):
     ) -> None:
         if unknown := [name for name in class_names if name not in CLASS_NAMES]:
             raise ValueError(f"class_names: expected some of {', '.join(CLASS_NAMES)}, got {unknown[0]!r}")
-        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
-        self.augmentations, self.seed = augmentations, seed
+        super().__init__(class_names, point_cloud_range, augmentations, seed)
         self.frames = NuScenesFrames(
             root, split, version, sweeps=sweeps, repeat_sweeps=repeat_sweeps, split_file=split_file,
             allow_missing_frames=allow_missing_frames, cache_dir=cache_dir,
         )  # fmt: skip
+        folder = Path(cache_dir) if cache_dir is not None else Path(root) / ".formerkit"
+        tables = [Path(root) / version / f"{name}.json" for name in USED_TABLES]
+        key = f"{split} of {len(self.frames)}, {sweeps} sweeps, {repeat_sweeps}"
+        self.database = object_database(self, folder, tables, key=key, known_classes=CLASS_NAMES)
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        sample = self._sample(position)
-        if self.augmentations is None:
-            return cut_points(_cut_heights(sample, self.point_cloud_range), self.point_cloud_range)
-        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-        sample = self.augmentations.changed(sample, random, epoch)
-        return cut_for_training(_cut_heights(sample, self.point_cloud_range), self.point_cloud_range, random)
-
-    def _sample(self, position: int) -> Sample:
-        """With boxes of the classes to detect; in training of those that have points."""
+    def plain_sample(self, position: int) -> Sample:
+        """See :class:`~formerdata.detection.DetectionDataset`; in training only boxes that have points."""
         info, points = self.frames.info(position), self.frames.points(position)
         boxes, labels = np.zeros((0, 9), np.float32), np.zeros(0, np.int64)
         if info.boxes is not None:
             objects = info.boxes.objects
-            names = ("", *CLASS_NAMES)
-            numbers = [self.class_names.index(name) + 1 if name in self.class_names else 0 for name in names]
+            numbers = [
+                self.class_names.index(name) + 1 if name in self.class_names else 0 for name in ("", *CLASS_NAMES)
+            ]
             labels = np.array(numbers)[objects.labels]
-            wanted = (labels > 0) & ((objects.num_lidar_points > 0) | (self.augmentations is None))
+            wanted = (objects.labels > 0) & ((objects.num_lidar_points > 0) | (self.augmentations is None))
             boxes = boxes_in_lidar(objects.select(wanted), info.global_from_lidar).astype(np.float32)
             boxes, labels = np.nan_to_num(boxes), labels[wanted]
         return Sample(points, boxes, labels, info)
-
-
-def _cut_heights(sample: Sample, limits: Range) -> Sample:
-    """Points in the range of z, ends included."""
-    z = sample.points[:, 2]
-    return replace(sample, points=sample.points[(z >= limits[2]) & (z <= limits[5])])

@@ -8,28 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from formerdata.detection.augment import RandomFlip, SceneAugmentations
-from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.cut import Range
+from formerdata.detection.dataset import DetectionDataset
+from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
+from formerdata.detection.sampling import Augmentations
 from formerdata.kitti.files import read_scan
 from formerdata.once.boxes import CLASS_NAMES, ONCEBoxes
 from formerdata.once.index import ONCEIndex, cached_index
 from formerdata.once.layout import ONCELayout, split_sequences
 from formerkit.io import DataError
-from formerkit.seeds import generator
 
 
-def once_augmentations(epochs: int | None = None) -> SceneAugmentations:
-    """OpenPCDet's changes of whole scenes on ONCE: flips along both axes, rotation, scaling.
+def once_augmentations(epochs: int | None = None) -> Augmentations:
+    """OpenPCDet's augmentations on ONCE but one: flips along both axes, rotation, scaling.
 
-    The published configuration pastes objects of other frames as well, which is not done here.
+    The published configuration pastes objects of other frames as well, but how many is not known here: ``sampling`` is
+    None.
 
     Args:
         epochs: In which samples are augmented; None for all.
     """
-    return SceneAugmentations(RandomFlip(0.5, ("y", "x")), epochs=epochs)
+    return Augmentations(RandomFlip(0.5, ("y", "x")), epochs=epochs)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ONCEInfo:
         return f"{self.sequence}_{self.frame}"
 
 
-class ONCEDataset(torch.utils.data.Dataset):
+class ONCEDataset(DetectionDataset):
     """Labelled frames of a split, for a detector; of an unlabelled split, all frames.
 
     A point has four numbers: x, y, z and the intensity as it is stored. Points and boxes stay in ONCE's LiDAR frame (x
@@ -94,35 +96,29 @@ class ONCEDataset(torch.utils.data.Dataset):
         if unknown := [name for name in class_names if name not in CLASS_NAMES]:
             raise ValueError(f"class_names: expected some of {', '.join(CLASS_NAMES)}, got {unknown[0]!r}")
         self.layout, self.split = ONCELayout(Path(root)), split
-        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
-        self.augmentations, self.seed = augmentations, seed
+        super().__init__(class_names, point_cloud_range, augmentations, seed)
         folder = Path(cache_dir) if cache_dir is not None else self.layout.root / ".formerkit"
         self.index = cached_index(self.layout, split, split_sequences(root, split), folder)
         self.rows, self.unlabelled = _usable(self.index, self.layout, split, allow_missing=allow_missing_frames)
+        names = sorted({str(self.index.sequences[row]) for row in self.rows})
+        key = f"{split} of {len(self.rows)}"
+        self.database = object_database(
+            self, folder, [self.layout.sequence(name) for name in names], key=key, known_classes=CLASS_NAMES
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        if not 0 <= position < len(self):
-            raise IndexError(f"frame {position} of {len(self)}")
-        sample = self._sample(int(self.rows[position]))
-        if self.augmentations is None:
-            return cut_points(sample, self.point_cloud_range)
-        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-        sample = self.augmentations.changed(sample, random, epoch)
-        return cut_for_training(sample, self.point_cloud_range, random)
-
-    def _sample(self, row: int) -> Sample:
+    def plain_sample(self, position: int) -> Sample:
+        """See :class:`~formerdata.detection.DetectionDataset`."""
+        row = int(self.rows[position])
         sequence, frame = str(self.index.sequences[row]), str(self.index.frames[row])
         points, known = read_scan(self.layout.scan(sequence, frame)), self.index.frame_boxes(row)
         boxes, labels = np.zeros((0, 7), np.float32), np.zeros(0, np.int64)
         if known is not None:
             numbers = {name: label for label, name in enumerate(self.class_names, start=1)}
             labels = np.array([numbers.get(name, 0) for name in known.names.tolist()], dtype=np.int64)
-            boxes, labels = known.boxes[labels > 0].astype(np.float32), labels[labels > 0]
+            boxes = known.boxes.astype(np.float32)
         return Sample(points, boxes, labels, ONCEInfo(sequence, frame, known))
 
 

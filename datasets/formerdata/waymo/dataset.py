@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
-from formerdata.detection.cut import Range, cut_for_training, cut_points
+from formerdata.detection.cut import Range
+from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
-from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
 from formerdata.detection.sampling import Augmentations, ObjectSampling
 from formerdata.waymo.boxes import WaymoBoxes
@@ -21,7 +20,6 @@ from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.frames import WaymoFrames
 from formerdata.waymo.index import CACHE
 from formerdata.waymo.schema import BOX_TYPES
-from formerkit.seeds import generator
 
 CLASS_NAMES = ("Vehicle", "Pedestrian", "Cyclist")
 """What detectors are trained for; signs are labelled, too."""
@@ -61,7 +59,7 @@ class WaymoInfo:
         return f"{self.segment}_{self.timestamp}"
 
 
-class WaymoDataset(torch.utils.data.Dataset):
+class WaymoDataset(DetectionDataset):
     """Frames of a split, all scanners, for a detector.
 
     A point has five numbers: x, y, z in the vehicle's frame, and the hyperbolic tangents of intensity and elongation,
@@ -100,27 +98,14 @@ class WaymoDataset(torch.utils.data.Dataset):
     ) -> None:
         if unknown := [name for name in class_names if name not in BOX_TYPES[1:]]:
             raise ValueError(f"class_names: expected some of {', '.join(BOX_TYPES[1:])}, got {unknown[0]!r}")
-        self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range
-        self.augmentations, self.seed = augmentations, seed
+        super().__init__(class_names, point_cloud_range, augmentations, seed)
         self.frames = WaymoFrames(split, interval=interval, returns=returns, cache_dir=cache_dir)
         folder = Path(cache_dir) if cache_dir is not None else Path(split) / CACHE
         key = f"interval {interval}, returns {sorted(returns)}"
-        self.database: ObjectDatabase | None = object_database(
-            self, folder, self.frames.files(), key=key, known_classes=BOX_TYPES[1:]
-        )
+        self.database = object_database(self, folder, self.frames.files(), key=key, known_classes=BOX_TYPES[1:])
 
     def __len__(self) -> int:
         return len(self.frames)
-
-    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
-        """The sample of a frame: ``(epoch, index)``, or an index for epoch 0."""
-        epoch, position = index if isinstance(index, tuple) else (0, index)
-        sample = self.plain_sample(position)
-        if self.augmentations is None:
-            return cut_points(sample, self.point_cloud_range)
-        random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-        sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
-        return cut_for_training(sample, self.point_cloud_range, random)
 
     def plain_sample(self, position: int) -> Sample:
         """A whole frame: for evaluation its boxes of the classes to detect, for training all that have points.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from formerdata.boxes import points_in_boxes
-from formerdata.detection import SceneAugmentations
+from formerdata.detection import Augmentations, ObjectSampling, SceneAugmentations
 from formerdata.nuscenes import (
     CLASS_NAMES,
     NuScenesDataset,
@@ -164,7 +165,8 @@ def test_some_classes_in_their_order(root: Path) -> None:
 
 def test_augmentation_depends_on_seed_epoch_and_frame_alone(root: Path) -> None:
     plain = data(root, point_cloud_range=WIDE, augmentations=NOTHING)[0]
-    made = data(root, point_cloud_range=WIDE, augmentations=nuscenes_augmentations(epochs=2), seed=5)
+    scene_only = replace(nuscenes_augmentations(epochs=2), sampling=None)
+    made = data(root, point_cloud_range=WIDE, augmentations=scene_only, seed=5)
     before = points_in_boxes(plain.points, plain.boxes).sum(1)
     for epoch in range(2):
         sample = made[(epoch, 0)]
@@ -174,9 +176,25 @@ def test_augmentation_depends_on_seed_epoch_and_frame_alone(root: Path) -> None:
         scale = sample.boxes[:, 3:6] / plain.boxes[:, 3:6]
         assert 0.9 <= scale.min() <= scale.max() <= 1.1
     assert not np.array_equal(made[(0, 0)].boxes, made[(1, 0)].boxes)
-    other = data(root, point_cloud_range=WIDE, augmentations=nuscenes_augmentations(), seed=6)
+    other = data(root, point_cloud_range=WIDE, augmentations=scene_only, seed=6)
     assert not np.array_equal(made[(0, 0)].boxes, other[(0, 0)].boxes)
     np.testing.assert_array_equal(made[(2, 0)].boxes, plain.boxes)
+
+
+def test_objects_are_pasted_with_their_velocities(root: Path, tmp_path: Path) -> None:
+    pasting = Augmentations(None, None, None, sampling=ObjectSampling({"car": 20, "bus": 3}))
+    made = data(root, point_cloud_range=WIDE, augmentations=pasting, cache_dir=tmp_path)
+    plain = data(root, point_cloud_range=WIDE, augmentations=NOTHING)
+    of_all = np.concatenate([plain[i].boxes for i in range(len(plain))])
+    added = 0
+    for i in range(len(made)):
+        sample, before = made[i], plain[i]
+        added += len(sample.boxes) - len(before.boxes)
+        assert (points_in_boxes(sample.points, sample.boxes).sum(1) >= 1).all()
+        # Pasted as they were in their own frame, velocities included.
+        for box in sample.boxes:
+            assert (np.abs(of_all - box).max(1) < 1e-5).any()
+    assert added > 0
 
 
 def test_absent_scans(root: Path, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_prepare_goes_on_after_a_broken_segment(tmp_path: Path, capsys: pytest.C
 
 def test_prepare_says_what_is_no_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["waymo", str(tmp_path)]) == 2
-    assert "no folder lidar here or one level below" in capsys.readouterr().err
+    assert "no folder lidar and no *.tfrecord here or one level below" in capsys.readouterr().err
     (tmp_path / "training" / "lidar").mkdir(parents=True)
     assert program.main(["waymo", str(tmp_path)]) == 2
     assert "no segments" in capsys.readouterr().err
