@@ -34,7 +34,7 @@ from formerdata.kitti.objects import parse_objects
 
 from formerkit.io import DataError
 from formerkit.seeds import generator
-from tests.formerdata.kitti.layouts import CAR, DONT_CARE, PEDESTRIAN, VAN, small_kitti, write_frame, write_split
+from tests.formerdata.kitti.layouts import CAR, DONT_CARE, PEDESTRIAN, VAN, scan, small_kitti, write_frame, write_split
 from tests.paths import data
 
 RANGE = (0.0, -40.0, -3.0, 70.4, 40.0, 1.0)
@@ -141,6 +141,7 @@ def test_both_of_two_colliding_candidates_are_dropped(root: Path) -> None:
 
 def test_candidates_and_draws_are_those_of_earlier_runs(root: Path) -> None:
     """In the order of the frames, the first of all in random order, whatever the scene holds: runs can go on."""
+    write_frame(root, "000001", [CAR], scan([CAR])[:-20])  # the database's own order is by the number of points
     database = KittiDataset(root, "train", augmentations=Augmentations()).database
     sampling = GroundTruthSampling({"Car": 2, "Pedestrian": 2})
     for name in sampling.counts:
