@@ -41,11 +41,12 @@ def read_annotations(folder: Path, samples: Tokens, timestamps: np.ndarray) -> d
         tokens.add(record)
         for field, column in links.items():
             column.append(record.text(field))
-        numbers.extend(record.numbers("translation", 3))
-        numbers.extend(_size(record))
-        numbers.extend(record.rotation())
         label = kinds[1][kinds[0].row(record, "instance_token")]
-        whole.extend((samples.row(record, "sample_token"), label, _attribute_of(record, attributes, attribute_numbers)))
+        numbers.extend(record.numbers("translation", 3))
+        numbers.extend(_size(record, label))
+        numbers.extend(record.rotation())
+        attribute = _attribute_of(record, attributes, attribute_numbers) if label > 0 else -1
+        whole.extend((samples.row(record, "sample_token"), label, attribute))
         whole.extend((record.whole("num_lidar_pts"), record.whole("num_radar_pts")))
     values, counts = np.array(numbers).reshape(-1, 10), np.array(whole, dtype=np.int64).reshape(-1, 5)
     before, after = (tokens.neighbours(table, range(len(values)), *link) for link in links.items())
@@ -110,8 +111,8 @@ def _attribute_of(record: Record, attributes: Tokens, numbers: list[int]) -> int
     return numbers[attributes.find(record, field, found[0])] if found else -1
 
 
-def _size(record: Record) -> list[float]:
+def _size(record: Record, label: int) -> list[float]:
     found = record.numbers("size", 3)
-    if min(found) <= 0:
+    if label != _OTHER and min(found) <= 0:
         raise record.error("size", f"{found}", "width, length and height above 0")
     return found

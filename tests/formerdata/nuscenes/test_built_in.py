@@ -23,12 +23,13 @@ from tests.formerdata.nuscenes.made_up import records_of, small_scenes
 @given(st.integers(0, 2**32 - 1))
 def test_a_ray_ends_where_it_first_meets_a_box_or_the_ground(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    directions, _ = ray_directions(8)
-    boxes = np.column_stack(
-        [rng.uniform(-6, 6, (3, 2)), rng.uniform(0.5, 3, 3), rng.uniform(1, 4, (3, 3)), rng.uniform(-3, 3, 3)]
-    )
-    origin = np.array([0.0, 0.0, 12.0])
+    directions, _ = ray_directions(12)
+    far, angle = rng.uniform(5, 12, 3), rng.uniform(-3, 3, 3)
+    place = np.stack([far * np.cos(angle), far * np.sin(angle), rng.uniform(0.5, 3, 3)], axis=1)
+    boxes = np.column_stack([place, rng.uniform(1, 4, (3, 3)), rng.uniform(-3, 3, 3)])
+    origin = np.array([0.0, 0.0, 1.8])
     distance, owner = cast(origin, directions, boxes, ground=0.0, reach=40.0)
+    assert len(set(owner[np.isfinite(distance)].tolist())) > 1
     steps = np.linspace(0, 40, 801)
     for ray, along in enumerate(directions):
         line = origin + steps[:, None] * along

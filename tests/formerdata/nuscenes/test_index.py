@@ -161,6 +161,23 @@ def test_velocities_at_gaps_and_ends(seed: int) -> None:
     np.testing.assert_allclose(velocities(places, stamps, before, after), wanted, rtol=1e-12)
 
 
+def test_what_is_not_scored_may_be_odd(root: Path, tmp_path: Path) -> None:
+    """Categories outside the ten classes have attributes of their own in places; the devkit does not look at them."""
+    odd = copy_of(root, tmp_path)
+    names = {record["token"]: record["name"] for record in records_of(odd, "category")}
+    animals = {record["token"] for record in records_of(odd, "instance") if names[record["category_token"]] == "animal"}
+
+    def spoil(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if record["instance_token"] in animals:
+                record |= {"attribute_tokens": ["x", "y"], "size": [0, 0, 0]}
+
+    assert len(animals) == 2
+    change(odd, "sample_annotation", spoil)
+    one, two = build_index(root, VERSION), build_index(odd, VERSION)
+    np.testing.assert_array_equal(one.centres, two.centres)
+
+
 def test_a_version_without_labels(root: Path, tmp_path: Path) -> None:
     bare = copy_of(root, tmp_path)
     change(bare, "sample_annotation", list.clear)

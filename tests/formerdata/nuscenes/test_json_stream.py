@@ -58,7 +58,7 @@ def test_numbers_that_a_block_cuts(tmp_path: Path, number: str, block: int, monk
         ('[{"a": 1}', "byte 9: the file ends; expected ',' or ']'"),
         ('[{"a": 1', "byte 8: the file ends; expected JSON"),
         ('[{"a": 1} {', "byte 10: '{'; expected ',' or ']'"),
-        ('[{"\u00e4": x}]', "byte 8: Expecting value; expected JSON"),
+        ('["\u00e4", {"b": x}]', "byte 13: Expecting value; expected JSON"),
         (b'["\xff"]', "not text .*; expected UTF-8"),
         (b'["a\xc3', "not text"),
     ],

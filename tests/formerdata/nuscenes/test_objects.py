@@ -88,7 +88,7 @@ def test_attributes_are_those_of_the_common_code_bases() -> None:
         "pedestrian": ("pedestrian.standing", "pedestrian.moving"), "barrier": ("", ""), "traffic_cone": ("", ""),
     }  # fmt: skip
     for label, name in enumerate(CLASS_NAMES, start=1):
-        found = likely_attributes(np.array([label, label]), np.array([[0.15, 0.1], [-0.15, 0.15]]))
+        found = likely_attributes(np.array([label, label]), np.array([[0.0, 0.2], [-0.2, 0.01]]))
         assert tuple(ATTRIBUTES[i] if i >= 0 else "" for i in found) == wanted[name]
 
 

@@ -227,6 +227,14 @@ def test_of_labels_at_the_same_distance_the_first_is_taken() -> None:
     assert other.errors[1] == pytest.approx(0.5)
 
 
+def test_just_as_far_as_a_class_is_scored_is_too_far() -> None:
+    boxes = np.array([[50.0, 0, 0, 2, 2, 2, 0], [np.nextafter(50, 0), 0, 0, 2, 2, 2, 0], [30, 40, 9, 2, 2, 2, 0]])
+    labels = objects_from_lidar("a", np.eye(4), boxes, np.ones(3), np.ones(3))
+    labels.num_lidar_points[:] = 5
+    result = evaluate_nuscenes(NuScenesTruth(labels, np.zeros((1, 3))), concatenate_objects([]))
+    assert result.score("car").num_truth == 1
+
+
 def test_neither_order_nor_threads_matter() -> None:
     import torch
 
