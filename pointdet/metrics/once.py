@@ -9,7 +9,7 @@ best precision at that or a higher recall. What counts is in :mod:`pointdet.metr
 Boxes turned the other way: the kit computes overlaps with a routine of KITTI's, whose angles are clockwise, and gives
 it ONCE's headings, which are counter-clockwise (as the kit's own drawings and OpenPCDet have them). What it compares
 are boxes in their places but turned by the opposite angle; for objects at a slant to the axes an error along the object
-counts as one across it. All published figures are made so, and so is ours, unless ``as_published=False`` asks for the
+counts as one across it. Figures of the kit and of OpenPCDet are made so, and so are ours, unless ``as_published=False`` asks for the
 true overlap. This was read in the kit's source and in OpenPCDet's copy of it; neither could be run here, for both need
 CUDA. The kit computes overlaps in single precision, here they are exact to rounding.
 """
