@@ -7,11 +7,11 @@ label's. Matching is KITTI's (:mod:`pointdet.metrics.kitti`). AP is the mean ove
 best precision at that or a higher recall. What counts is in :mod:`pointdet.metrics.once_rules`.
 
 Boxes turned the other way: the kit computes overlaps with a routine of KITTI's, whose angles are clockwise, and gives
-it ONCE's headings, which are counter-clockwise (as the kit's own drawings and OpenPCDet have them). What it compares
-are boxes in their places but turned by the opposite angle; for objects at a slant to the axes an error along the object
-counts as one across it. All published figures are made so, and so is ours, unless ``as_published=False`` asks for the
-true overlap. This was read in the kit's source and in OpenPCDet's copy of it; neither could be run here, for both need
-CUDA. The kit computes overlaps in single precision, here they are exact to rounding.
+it ONCE's headings, which are counter-clockwise (as OpenPCDet and the drawing of boxes in forks of the kit have them).
+What it compares are boxes in their places but turned by the opposite angle; for objects at a slant to the axes an error
+along the object counts as one across it. Figures of the kit and of OpenPCDet are made so, and so are ours, unless
+``as_published=False`` asks for the true overlap. This was read in the source of both; neither could be run here, for
+both need CUDA. They compute overlaps in single precision, here they are exact to rounding.
 """
 
 from __future__ import annotations

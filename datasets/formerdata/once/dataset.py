@@ -58,7 +58,7 @@ class ONCEDataset(DetectionDataset):
 
     A point has four numbers: x, y, z and the intensity as it is stored. Points and boxes stay in ONCE's LiDAR frame (x
     left, y back, z up), which is what OpenPCDet's reader does, too, though its other data sets have x forward: a
-    quarter turn that is the same for all frames changes neither losses nor scores, but headings count from the left.
+    quarter turn that is the same for all frames loses nothing, but headings count from the left.
 
     Args:
         root: Folder with ``data`` and ``ImageSets``.

@@ -110,6 +110,8 @@ def test_samples(split: Path) -> None:
     names = [name for name in frame.boxes.names.tolist() if name in CATEGORIES]
     assert [CATEGORIES[label - 1] for label in sample.labels] == names
     assert sample.boxes.dtype == np.float32
+    rows = np.isin(frame.boxes.names, CATEGORIES)
+    np.testing.assert_array_equal(sample.boxes, frame.boxes.boxes[rows].astype(np.float32))
     np.testing.assert_array_equal(sample.info.boxes.boxes, frame.boxes.boxes)
     near = Argoverse2Dataset(split, point_cloud_range=(-10, -10, -4, 10, 10, 4), augmentations=NOTHING)[2]
     assert np.abs(near.points[:, :2]).max() <= 10
@@ -126,6 +128,7 @@ def test_in_training_boxes_without_points_are_left_out(split: Path) -> None:
         assert len(Argoverse2Dataset(split, names)[position].boxes) == 6
     only = Argoverse2Dataset(split, (str(boxes.names[0]),))[4]  # type: ignore[union-attr]
     assert set(only.labels.tolist()) == {1}
+    assert 0 < len(only.boxes) == len(only.labels) < 6
 
 
 def test_augmentation_depends_on_seed_and_epoch_and_nothing_else(split: Path) -> None:

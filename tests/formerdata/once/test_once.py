@@ -72,6 +72,9 @@ def test_classes_and_range(tmp_path: Path) -> None:
     only = ONCEDataset(tmp_path, "train", ("Truck", "Car"))[0]
     names = [name for name in listed["frames"][0]["annos"]["names"] if name in ("Truck", "Car")]
     assert [("Truck", "Car")[label - 1] for label in only.labels] == names
+    rows = np.isin(listed["frames"][0]["annos"]["names"], ["Truck", "Car"])
+    assert not rows.all()
+    np.testing.assert_allclose(only.boxes, np.array(listed["frames"][0]["annos"]["boxes_3d"])[rows], rtol=1e-6)
     near = ONCEDataset(tmp_path, "train", point_cloud_range=(-20, -20, -5, 20, 20, 3), augmentations=NOTHING)[0]
     assert np.abs(near.points[:, :2]).max() <= 20
     assert (np.abs(near.boxes[:, :2]) <= 20).all()

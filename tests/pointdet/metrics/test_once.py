@@ -97,6 +97,7 @@ def test_ranges() -> None:
     assert ap(walker, both[1], part="0-30") == pytest.approx(1)
     assert ap(ONCEBoxes(walker.names, walker.boxes - np.eye(7)[0] * 0.1), both[1], part="0-30") == pytest.approx(0.5)
     assert ap(frame([30]), frame([30], [0.9]), part="30-50") == pytest.approx(1)
+    assert evaluate_once({"a": frame([30])}, {}).score("Vehicle", "0-30").num_truth == 0
     assert ap(frame([50]), frame([50], [0.9]), part="50+") == pytest.approx(1)
 
 
