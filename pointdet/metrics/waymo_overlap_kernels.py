@@ -27,6 +27,7 @@ SCRATCH_ROWS = 18
 _EXACT_BELOW = 2.0**-50
 _LEAST_AREA = 1e-10  # m2, of twice the area
 _SPLIT = 2.0**27 + 1
+_FAR = 1 + 1e-9  # rectangles whose circles do not meet share nothing, rounding or not; most pairs end there
 _STEPS = 8  # sides of both outlines
 
 
@@ -206,6 +207,10 @@ def walk(a, b, polygon):
 @numba.njit(cache=True, nogil=True)
 def shared_area(a, b, outlines, polygon):
     """Area that rectangles ``a`` and ``b`` share; the last two are scratch, [2, 4, 2] and [SCRATCH_ROWS, 2]."""
+    dx, dy = a[0] - b[0], a[1] - b[1]
+    reach = 0.5 * (math.hypot(a[2], a[3]) + math.hypot(b[2], b[3]))
+    if dx * dx + dy * dy > _FAR * reach * reach:
+        return 0.0
     first, second = outlines[0], outlines[1]
     outline(a, first)
     outline(b, second)

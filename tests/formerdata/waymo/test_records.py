@@ -380,6 +380,16 @@ def test_broken_frames(made: Path, change: Callable[[bytes], bytes], where: str,
     assert caught.value.expected
 
 
+def test_the_byte_of_an_error_is_that_of_the_file(made: Path) -> None:
+    index, contents = build_record_index(made), list(read_records(made))
+    changed(made, plus(field(3, "int", 1)))
+    place = int(index.begins[1]) + 12 + len(contents[1])
+    assert made.read_bytes()[place : place + 2] == field(3, "int", 1)
+    with pytest.raises(DataError) as caught:
+        RecordSegment(made)[1]
+    assert caught.value.byte == place
+
+
 def recalibrated(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     """The context passed through a function."""
 
