@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from formerdata.float_rows import read_float_rows
 from formerdata.kitti.files import read_scan
 from formerkit.io import DataError, require
 
@@ -56,17 +57,7 @@ def read_bin(path: str | os.PathLike[str], columns: int) -> np.ndarray:
         raise ValueError(f"read_bin: expected 4 columns or more, got {columns}")
     if not path.is_file():
         raise DataError(path, "no such file", expected="a point cloud")
-    content, size = path.read_bytes(), 4 * columns
-    if len(content) % size:
-        raise DataError(
-            path,
-            f"{len(content)} bytes end inside a point",
-            byte=len(content) - len(content) % size,
-            expected=f"a multiple of {size} bytes ({columns} float32 a point)",
-        )
-    points = np.frombuffer(content, "<f4").reshape(-1, columns).astype(np.float32)
-    _refuse_infinite(path, points)
-    return points
+    return read_float_rows(path, ("x", "y", "z", "intensity", *(f"column {i}" for i in range(5, columns + 1))))
 
 
 def _refuse_infinite(path: Path, points: np.ndarray) -> None:

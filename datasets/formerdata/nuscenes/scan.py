@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from formerdata.float_rows import not_finite, read_float_rows, unchecked_rows
 from formerkit.io import DataError
 
 NEAR = 1.0
 """Half the side of the square around the sensor whose points are left out of the scans before the key frame, m."""
 
 _COLUMNS = ("x", "y", "z", "intensity", "ring")
-_BYTES = 4 * len(_COLUMNS)
 
 
 def read_scan(path: str | os.PathLike[str]) -> np.ndarray:
@@ -26,11 +25,10 @@ def read_scan(path: str | os.PathLike[str]) -> np.ndarray:
         DataError: If there is no such file, its size is not a whole number of points, or a value is not finite; the
             byte is named.
     """
-    points = _read(path)
-    finite = np.isfinite(points)
-    if not finite.all():
-        raise _not_finite(path, points, int(np.argmin(finite.all(1))))
-    return points
+    try:
+        return read_float_rows(path, _COLUMNS)
+    except FileNotFoundError:
+        raise _absent(path) from None
 
 
 def merge_scans(
@@ -58,31 +56,16 @@ def merge_scans(
     for i, raw in enumerate(scans):
         end = place_points(raw, transforms[i], near if i else 0.0, np.float32(delays[i]), out, end)
         if end < 0:
-            raise _not_finite(paths[i], raw, -1 - end)
+            raise not_finite(paths[i], raw, -1 - end, _COLUMNS)
     return out[:end]
 
 
 def _read(path: str | os.PathLike[str]) -> np.ndarray:
     try:
-        raw = np.fromfile(path, dtype=np.uint8)
+        return unchecked_rows(path, _COLUMNS)
     except FileNotFoundError:
-        raise DataError(path, "no such file", expected="a scan of the LiDAR") from None
-    if raw.size % _BYTES:
-        raise DataError(
-            path,
-            f"{raw.size} bytes end inside a point",
-            byte=raw.size - raw.size % _BYTES,
-            expected=f"a multiple of {_BYTES} bytes (five float32 a point)",
-        )
-    return raw.view("<f4").reshape(-1, len(_COLUMNS)).astype(np.float32, copy=False)
+        raise _absent(path) from None
 
 
-def _not_finite(path: str | os.PathLike[str], points: np.ndarray, row: int) -> DataError:
-    column = int(np.argmin(np.isfinite(points[row])))
-    return DataError(
-        Path(path),
-        f"point {row} of {len(points)} is {points[row, column]}",
-        byte=row * _BYTES + 4 * column,
-        field=_COLUMNS[column],
-        expected="finite numbers",
-    )
+def _absent(path: str | os.PathLike[str]) -> DataError:
+    return DataError(path, "no such file", expected="a scan of the LiDAR")
