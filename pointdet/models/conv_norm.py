@@ -17,12 +17,15 @@ class ConvNorm(nn.Module):
     Args:
         conv: A convolution, or transposed one.
         out_channels: Its output channels.
+        eps, momentum: Of the norm.
     """
 
-    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, out_channels: int) -> None:
+    def __init__(
+        self, conv: nn.Conv2d | nn.ConvTranspose2d, out_channels: int, eps: float = 1e-3, momentum: float = 0.01
+    ) -> None:
         super().__init__()
         self.conv = conv
-        self.norm = nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01)
+        self.norm = nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training or torch.is_grad_enabled():

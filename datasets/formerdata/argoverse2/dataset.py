@@ -18,18 +18,27 @@ from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations
+from formerdata.detection.sampling import Augmentations, ObjectSampling
+
+
+_ONE = {
+    "REGULAR_VEHICLE", "MOBILE_PEDESTRIAN_CROSSING_SIGN", "LARGE_VEHICLE", "BUS", "BOX_TRUCK", "TRUCK",
+    "VEHICULAR_TRAILER", "TRUCK_CAB", "SCHOOL_BUS", "ARTICULATED_BUS",
+}  # fmt: skip
+PASTED = {name: 1 if name in _ONE else 2 for name in CATEGORIES}
+"""How many objects of a class a scene is brought to, as LION's configuration has it."""
 
 
 def argoverse2_augmentations(epochs: int | None = None) -> Augmentations:
-    """LION's augmentations on Argoverse 2 but one: flips along both axes, rotation, scaling, translation.
-
-    The reference pastes objects of other sweeps as well, but how many is not known here: ``sampling`` is None.
+    """LION's augmentations on Argoverse 2: pasting of objects with at least 5 points until a scene has one or two of a
+    class, flips along both axes, rotation, scaling, translation.
 
     Args:
         epochs: In which samples are augmented; LION leaves out the last of a run.
     """
-    return Augmentations(RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs)
+    return Augmentations(
+        RandomFlip(0.5, ("y", "x")), translation=GlobalTranslation(), epochs=epochs, sampling=ObjectSampling(PASTED)
+    )
 
 
 @dataclass(frozen=True)

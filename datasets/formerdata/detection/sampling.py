@@ -23,16 +23,24 @@ class ObjectSampling:
         min_points: An object must have as many: one number, or one for each class (of classes that are not named: 1).
         limit_whole_scene: Draw so many that with those that the scene holds there are ``counts``; otherwise ``counts``
             are drawn, whatever the scene holds.
+        epochs: In so many epochs, the first of a run, objects are pasted; None for as long as samples are augmented.
     """
 
     counts: Mapping[str, int]
     min_points: int | Mapping[str, int] = 5
     limit_whole_scene: bool = True
+    epochs: int | None = None
 
     def __post_init__(self) -> None:
         limits = self.min_points.values() if isinstance(self.min_points, Mapping) else [self.min_points]
         if min((*self.counts.values(), *limits), default=0) < 0:
             raise ValueError(f"sampling: expected numbers from 0 on, got {dict(self.counts)}, {self.min_points} points")
+        if self.epochs is not None and self.epochs < 0:
+            raise ValueError(f"sampling.epochs: expected None or a number from 0 on, got {self.epochs}")
+
+    def active(self, epoch: int) -> bool:
+        """Whether objects are pasted in an epoch."""
+        return self.epochs is None or epoch < self.epochs
 
     def check_classes(self, known: Iterable[str]) -> None:
         """Raise :class:`~formerkit.io.ConfigError` if ``counts`` or ``min_points`` name a class that is not known."""
@@ -140,6 +148,7 @@ class Augmentations(SceneAugmentations):
         epoch: int = 0,
     ) -> Sample:
         """The sample with objects pasted, without those that are not detected (label 0), changed as a whole."""
-        if self.active(epoch) and self.sampling is not None and database is not None:
-            sample = self.sampling(sample, database, class_names, generator)
+        paste = self.sampling
+        if paste is not None and database is not None and self.active(epoch) and paste.active(epoch):
+            sample = paste(sample, database, class_names, generator)
         return super().__call__(sample, database, class_names, generator, epoch)

@@ -26,6 +26,7 @@ class GroundTruthSampling(ObjectSampling):
         counts: Objects drawn of each class.
         min_points: An object must have as many: one number, or one for each class.
         limit_whole_scene: Draw ``counts`` less what the frame already holds; by default ``counts`` whatever it holds.
+        epochs: In so many epochs objects are pasted; None for all.
         use_road_plane: Stand pasted objects on the road plane, where the frame has one.
     """
 

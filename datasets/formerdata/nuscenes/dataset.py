@@ -26,15 +26,15 @@ PASTED = {
 
 
 def nuscenes_augmentations(epochs: int | None = None) -> Augmentations:
-    """LION's augmentations on nuScenes: pasting of objects with at least 5 points (which is not stated for LION, but
-    what OpenPCDet does), flips along both axes, rotation, scaling 0.9 to 1.1, translation.
+    """LION's augmentations on nuScenes: pasting of objects with at least 5 points, flips along both axes, rotation,
+    scaling 0.9 to 1.1, translation.
 
     Args:
-        epochs: In which samples are augmented; LION leaves out the last four of a run.
+        epochs: In which objects are pasted; LION leaves out the last four of a run.
     """
     return Augmentations(
-        RandomFlip(0.5, ("x", "y")), scaling=GlobalScaling(0.9, 1.1), translation=GlobalTranslation(), epochs=epochs,
-        sampling=ObjectSampling(PASTED),
+        RandomFlip(0.5, ("x", "y")), scaling=GlobalScaling(0.9, 1.1), translation=GlobalTranslation(),
+        sampling=ObjectSampling(PASTED, epochs=epochs),
     )  # fmt: skip
 
 
