@@ -11,10 +11,10 @@ from torch import Tensor
 
 from pointdet.models.lion_architecture import Architecture, architecture, other_model
 from pointdet.models.lion_blocks import Operator
-from pointdet.models.lion_names import COUNTER, is_sparse_kernel, reference_names
+from pointdet.models.lion_names import COUNTER, has_sparse_head, is_sparse_kernel, reference_names
 
 Layout = Literal["auto", "new", "old"]
-"""How a file holds kernels of sparse convolutions: as spconv 2, [out, k, k, k, in], or 1, [k, k, k, in, out]."""
+"""How a file holds kernels of sparse convolutions: as spconv 2, [out, k, .., k, in], or 1, [k, .., k, in, out]."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ def match(
         state: The reference's state dict.
         expected: Our model's state dict; its shapes and kinds of numbers count, not its values.
         operator: Our model's linear RNN.
-        layout: Of 3D sparse kernels. ``auto`` tells each by its shape, and takes none that may be either.
+        layout: Of sparse kernels. ``auto`` tells each by its shape, and takes none that may be either.
 
     Raises:
         KeyError: If our model has an entry that the reference has no name for.
@@ -82,6 +82,7 @@ def match(
     if not result.found.is_lion:
         result.guess = other_model(state)
     result.missing = [key for key in table if key not in state]
+    sparse_head = has_sparse_head(expected)
     for key, value in state.items():
         if key == COUNTER:
             continue
@@ -90,7 +91,8 @@ def match(
             continue
         name = table[key]
         try:
-            result.weights[name], turned = _fitted(value, expected[name], layout if is_sparse_kernel(name) else "new")
+            known = layout if is_sparse_kernel(name, sparse_head=sparse_head) else "new"
+            result.weights[name], turned = _fitted(value, expected[name], known)
         except ValueError as why:
             result.unusable[key] = str(why)
             continue
@@ -100,8 +102,8 @@ def match(
 
 
 def to_old_layout(kernel: Tensor) -> Tensor:
-    """[out, k, k, k, in] to spconv 1's [k, k, k, in, out]."""
-    return kernel.permute(1, 2, 3, 4, 0)
+    """[out, k, .., k, in] to spconv 1's [k, .., k, in, out], of two or three dimensions."""
+    return kernel.movedim(0, -1)
 
 
 def _fitted(value: Any, wanted: Tensor, layout: Layout) -> tuple[Tensor, bool]:
@@ -128,7 +130,7 @@ def _fitted(value: Any, wanted: Tensor, layout: Layout) -> tuple[Tensor, bool]:
         raise ValueError(f"{list(shape)} may be of either layout of spconv; say which, new or old")
     if value.is_floating_point() and not bool(value.isfinite().all()):
         raise ValueError("not finite")
-    return (value.permute(4, 0, 1, 2, 3) if is_old else value), is_old
+    return (value.movedim(-1, 0) if is_old else value), is_old
 
 
 def _dtype(value: Tensor) -> str:

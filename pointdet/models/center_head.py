@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from pointdet.boxes.detections import Detections
+from pointdet.models.center_codes import CODE, decoded_boxes, widened, within
 from pointdet.models.conv_norm import ConvNormReLU
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
+from pointdet.models.losses import heatmap_focal_loss
 from pointdet.ops.sparse_map import BlockMap
-
-CODE = 8
-"""Numbers of a box: offset (2), z, logarithms of sizes (3), cosine, sine."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ class CenterHead(nn.Module):
         if tuple(x.shape[2:]) != self.map_size:
             raise ValueError(f"CenterHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
         shared = self.shared(x)
-        said = {name: _wide(branch(shared)) for name, branch in self._branches.items()}
+        said = {name: widened(branch(shared)) for name, branch in self._branches.items()}
         codes = torch.cat([said[name] for name in ("center", "center_z", "dim", "rot")], 1)
         return CenterOutput(said["hm"], codes, said["iou"][:, 0] if "iou" in said else None)
 
@@ -202,10 +201,7 @@ class CenterHead(nn.Module):
     def decoded(self, codes: Tensor, cell: Tensor) -> Tensor:
         """Boxes [P, 7] of codes [P, 8] in cells [P]."""
         width = self.map_size[1]
-        column, row = cell % width, cell // width
-        place = (torch.stack([column, row], 1) + codes[:, :2]) * codes.new_tensor(self.cell_size)
-        heading = torch.atan2(codes[:, 7:8], codes[:, 6:7])
-        return torch.cat([place + codes.new_tensor(self.origin), codes[:, 2:3], codes[:, 3:6].exp(), heading], 1)
+        return decoded_boxes(codes, torch.stack([cell % width, cell // width], 1), self.origin, self.cell_size)
 
     @torch.no_grad()
     def detections(self, output: CenterOutput) -> list[Detections]:
@@ -222,12 +218,7 @@ class CenterHead(nn.Module):
         scores, place = heatmap.sigmoid().flatten().topk(min(options.max_candidates, heatmap.numel()))
         label, cell = place // cells, place % cells
         boxes = self.decoded(codes.flatten(1)[:, cell].T, cell)
-        limits = boxes.new_tensor(options.center_limits)
-        kept = (
-            (scores > options.score_threshold)
-            & (boxes[:, :3] >= limits[:3]).all(1)
-            & (boxes[:, :3] <= limits[3:]).all(1)
-        )
+        kept = (scores > options.score_threshold) & within(boxes, options.center_limits)
         boxes, scores, label, cell = boxes[kept], scores[kept], label[kept], cell[kept]
         if overlap is not None:
             share = scores.new_tensor(options.iou_exponents)[label]
@@ -256,21 +247,6 @@ class CenterHead(nn.Module):
         return torch.from_numpy(overlaps).to(codes)
 
 
-def heatmap_focal_loss(logits: Tensor, heatmap: Tensor) -> Tensor:
-    """CornerNet's focal loss, over the number of centres in the batch.
-
-    Cells near a centre cost less, by the fourth power of how far their target is from 1.
-
-    Args:
-        logits: [B, K, H, W]. heatmap: The same shape, 1 at centres.
-    """
-    p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
-    centre = heatmap == 1
-    at_centres = torch.where(centre, p.log() * (1 - p).square(), 0.0)
-    elsewhere = torch.where(centre, 0.0, (1 - p).log() * p.square() * (1 - heatmap) ** 4)
-    return -(at_centres + elsewhere).sum() / centre.sum().clamp(min=1)
-
-
 def _at_cells(maps: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
     """[M, C]: what maps [B, C, H, W] say in the cells of all objects."""
     return torch.cat([one.flatten(1)[:, target.cell].T for one, target in zip(maps, targets, strict=True)])
@@ -278,7 +254,3 @@ def _at_cells(maps: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
 
 def _conv_norm_relu(in_channels: int, out_channels: int, *, bias: bool) -> ConvNormReLU:
     return ConvNormReLU(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), out_channels)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pointdet.models.center_codes import box_codes
+
 
 @dataclass(frozen=True)
 class CentreTargets:
@@ -44,6 +46,26 @@ def gaussian_radius(length: Tensor, width: Tensor, min_overlap: float) -> Tensor
     return torch.minimum(torch.minimum(shift, inner), outer)
 
 
+def bump_radius(boxes: Tensor, cell_size: tuple[float, float], min_overlap: float, min_radius: int) -> Tensor:
+    """[M] int64, cells: radius of the bump around each box's centre, :func:`gaussian_radius` but not too small."""
+    cells = boxes[:, 3:5] / boxes.new_tensor(cell_size)
+    return gaussian_radius(cells[:, 0], cells[:, 1], min_overlap).long().clamp(min=min_radius)
+
+
+def on_map(
+    boxes: Tensor,
+    labels: Tensor,
+    map_size: tuple[int, int],
+    origin: tuple[float, float],
+    cell_size: tuple[float, float],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes with an extent, a label and a centre on the map; their labels; and these centres [M, 2] (x, y), cells."""
+    place = (boxes[:, :2] - boxes.new_tensor(origin)) / boxes.new_tensor(cell_size)
+    inside = (place >= 0).all(1) & (place < boxes.new_tensor([map_size[1], map_size[0]])).all(1)
+    kept = inside & (labels > 0) & (boxes[:, 3:6] > 0).all(1)
+    return boxes[kept], labels[kept], place[kept]
+
+
 def centre_targets(
     boxes: Tensor,
     labels: Tensor,
@@ -67,19 +89,13 @@ def centre_targets(
             its width.
     """
     height, width = map_size
-    place = (boxes[:, :2] - boxes.new_tensor(origin)) / boxes.new_tensor(cell_size)
-    inside = (place >= 0).all(1) & (place < boxes.new_tensor([width, height])).all(1)
-    kept = inside & (labels > 0) & (boxes[:, 3:6] > 0).all(1)
-    boxes, labels, place = boxes[kept], labels[kept], place[kept]
+    boxes, labels, place = on_map(boxes, labels, map_size, origin, cell_size)
     corner = place.long()
-    cells = boxes[:, 3:5] / boxes.new_tensor(cell_size)
-    radius = gaussian_radius(cells[:, 0], cells[:, 1], min_overlap).long().clamp(min=min_radius)
+    radius = bump_radius(boxes, cell_size, min_overlap, min_radius)
     heatmap = boxes.new_zeros(num_classes, height, width)
     for label, (column, row), r in zip(labels.tolist(), corner.tolist(), radius.tolist(), strict=True):
         _raise(heatmap[label - 1], row, column, r)
-    codes = torch.cat([
-        place - corner, boxes[:, 2:3], boxes[:, 3:6].log(), boxes[:, 6:7].cos(), boxes[:, 6:7].sin()
-    ], 1)  # fmt: skip
+    codes = box_codes(boxes, place - corner)
     return CentreTargets(heatmap, corner[:, 1] * width + corner[:, 0], codes, boxes, labels)
 
 

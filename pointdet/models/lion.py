@@ -4,7 +4,8 @@ Points become voxels with features (:mod:`pointdet.models.voxel_encoder`). The 3
 window, cuts the order into equal groups of up to thousands of voxels, and runs a linear RNN over each group. Around
 that: a submanifold convolution that restores 3D neighbourhood, merging and expanding of voxels, and voxel generation,
 which grows new voxels around those that respond most. The last voxels are laid out as a bird's-eye map for a 2D
-network and a head: of anchors, as on KITTI, or of centres, as on Waymo.
+network and a head: of anchors, as on KITTI, or of centres, as on Waymo. On Argoverse 2 there is no map: three more
+layers on the ground plane, and a head that speaks at voxels only.
 
 Reading order: LIONLayer, PatchMerging, LIONBlock, LIONBackbone, LION.
 """
@@ -27,6 +28,7 @@ from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
 from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
+from pointdet.models.sparse_center_head import SparseCenterHead, SparseCenterHeadSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
 from pointdet.ops.sparse_map import BlockMap, SparseMap
@@ -230,6 +232,8 @@ class LIONBackbone(nn.Module):
         generation: Share of voxels that grow new ones in each merge along z.
         drop_path: Stochastic depth of the RNN blocks.
         recompute: Keep less in training and compute RNN blocks again in the backward pass.
+        ground_windows: (Tx, Ty) of each layer on the ground plane; one merge along z more precedes them.
+        ground_group_sizes: Voxels a group, of each of these.
     """
 
     def __init__(
@@ -243,13 +247,13 @@ class LIONBackbone(nn.Module):
         generation: float,
         drop_path: float,
         recompute: bool,
+        ground_windows: Sequence[tuple[int, int]] = (),
+        ground_group_sizes: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        if len(windows) != len(group_sizes):
-            raise ValueError(
-                f"windows and group_sizes: {len(windows)} and {len(group_sizes)} entries, expected as many"
-            )
-        num_layers = 8 * len(windows) + 2
+        _check_as_many("windows and group_sizes", windows, group_sizes)
+        _check_as_many("ground_windows and ground_group_sizes", ground_windows, ground_group_sizes)
+        num_layers = 8 * len(windows) + 2 + 2 * len(ground_windows)
 
         def block(stage: int, layer: int, direction: int) -> nn.Module:
             return operator_block(operator, channels, drop_path, 8 * stage + 2 * layer + direction, num_layers)
@@ -260,12 +264,17 @@ class LIONBackbone(nn.Module):
             self.blocks.append(LIONBlock(channels, partial(block, i), window, group_size))
             self.merges.append(PatchMerging(channels, (1, 1, 2), generation))
         self.out = LIONLayer(partial(block, len(windows), 0), out_window, out_group_size, shift=True)
+        self.out_merge = PatchMerging(channels, (1, 1, 2), generation) if ground_windows else None
+        self.bev_layers = nn.ModuleList(
+            LIONLayer(partial(block, len(windows), 1 + i), (*window, 1), group_size, shift=True)
+            for i, (window, group_size) in enumerate(zip(ground_windows, ground_group_sizes, strict=True))
+        )
         for module in self.modules():
             if isinstance(module, LIONLayer):
                 module.recompute = recompute
 
     def forward(self, voxels: Voxels, trace: Trace | None = None) -> Voxels:
-        """Voxels of the input grid to voxels of a grid with its height halved once a block.
+        """Voxels of the input grid to voxels of one whose height is halved once a block, and before the ground plane.
 
         Args:
             voxels: The input.
@@ -279,7 +288,18 @@ class LIONBackbone(nn.Module):
             _record(trace, f"merges.{i}", voxels)
         voxels = self.out(voxels)
         _record(trace, "out", voxels)
+        if self.out_merge is not None:
+            voxels, _ = self.out_merge(voxels)
+            _record(trace, "out_merge", voxels)
+        for i, layer in enumerate(self.bev_layers):
+            voxels = layer(voxels)
+            _record(trace, f"bev_layers.{i}", voxels)
         return voxels
+
+
+def _check_as_many(names: str, a: Sequence[object], b: Sequence[object]) -> None:
+    if len(a) != len(b):
+        raise ValueError(f"{names}: {len(a)} and {len(b)} entries, expected as many")
 
 
 def bev_map(voxels: Voxels) -> Tensor:
@@ -325,6 +345,9 @@ class BackboneSettings:
         generation: Share of voxels that grow new ones in each merge along z.
         drop_path: Stochastic depth of the RNN blocks.
         recompute: Save memory in training by computing RNN blocks twice.
+        ground_windows: (Tx, Ty) of each layer on the ground plane, after all heights have become one; none in most
+            models, ((25, 25), (37, 37), (51, 51)) in Argoverse 2's.
+        ground_group_sizes: Voxels a group, of each of these; (512, 1024, 2048) in Argoverse 2's.
     """
 
     channels: int = 64
@@ -335,6 +358,8 @@ class BackboneSettings:
     generation: float = 0.2
     drop_path: float = 0.2
     recompute: bool = False
+    ground_windows: tuple[tuple[int, int], ...] = ()
+    ground_group_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = {
@@ -343,6 +368,13 @@ class BackboneSettings:
         }  # fmt: skip
         for name, values in sizes.items():
             if not values or min(values) < 1:
+                raise ValueError(f"backbone.{name}: expected numbers from 1 on, got {getattr(self, name)}")
+        ground = {
+            "ground_windows": [side for window in self.ground_windows for side in window],
+            "ground_group_sizes": self.ground_group_sizes,
+        }
+        for name, values in ground.items():
+            if min(values, default=1) < 1:
                 raise ValueError(f"backbone.{name}: expected numbers from 1 on, got {getattr(self, name)}")
         if not 0 <= self.generation <= 1:
             raise ValueError(f"backbone.generation: expected a share, 0 to 1, got {self.generation}")
@@ -364,7 +396,9 @@ class LION(nn.Module):
         encoder_channels: Widths of the voxel encoder's layers.
         backbone: The 3D backbone.
         bev_kind: Which 2D backbone. bev: Of plain convolutions, KITTI's. residual_bev: Of residual blocks, Waymo's.
+            None for a head that takes voxels.
         head_kind: Which head. head: Losses and post-processing of anchors. center_head: Those of centres.
+            sparse_center_head: Those of centres at voxels, Argoverse 2's; it goes with no 2D backbone.
         anchors: Anchors of each class; KITTI's for the classes that are left out.
     """
 
@@ -377,12 +411,13 @@ class LION(nn.Module):
         point_features: int = 4,
         encoder_channels: tuple[int, ...] = (64, 64),
         backbone: BackboneSettings = BackboneSettings(),
-        bev_kind: Literal["plain", "residual"] = "plain",
+        bev_kind: Literal["plain", "residual", "none"] = "plain",
         bev: BEVSettings = BEVSettings(),  # noqa: B008
         residual_bev: ResidualBEVSettings = ResidualBEVSettings(),  # noqa: B008
-        head_kind: Literal["anchor", "center"] = "anchor",
+        head_kind: Literal["anchor", "center", "sparse_center"] = "anchor",
         head: HeadSettings = HeadSettings(),  # noqa: B008
         center_head: CenterHeadSettings = CenterHeadSettings(),  # noqa: B008
+        sparse_center_head: SparseCenterHeadSettings = SparseCenterHeadSettings(),  # noqa: B008
         anchors: Mapping[str, AnchorSettings] | None = None,
     ) -> None:
         super().__init__()
@@ -412,30 +447,64 @@ class LION(nn.Module):
             backbone.generation,
             backbone.drop_path,
             backbone.recompute,
+            backbone.ground_windows,
+            backbone.ground_group_sizes,
         )
         for name, value, known in (
-            ("bev_kind", bev_kind, ("plain", "residual")), ("head_kind", head_kind, ("anchor", "center")),
+            ("bev_kind", bev_kind, ("plain", "residual", "none")),
+            ("head_kind", head_kind, ("anchor", "center", "sparse_center")),
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        if (bev_kind == "none") != (head_kind == "sparse_center"):
+            raise ValueError(
+                "bev_kind and head_kind: none and sparse_center go together, the one 2D backbone and head that take "
+                f"voxels, got {bev_kind} and {head_kind}"
+            )
+        depth_out = self._ground_depth(depth_out, bool(backbone.ground_windows), one=bev_kind == "none")
         channels = backbone.channels * depth_out
-        self.bev: BEVBackbone | ResidualBEVBackbone
-        self.bev = BEVBackbone(channels, bev) if bev_kind == "plain" else ResidualBEVBackbone(channels, residual_bev)
-        place = self.point_cloud_range, self.bev.map_size(height, width)
-        self.head: AnchorHead | CenterHead
+        map_size = height, width
+        self.bev: BEVBackbone | ResidualBEVBackbone | None = None
+        if bev_kind != "none":
+            plain = bev_kind == "plain"
+            self.bev = BEVBackbone(channels, bev) if plain else ResidualBEVBackbone(channels, residual_bev)
+            channels, map_size = self.bev.out_channels, self.bev.map_size(height, width)
+        place = self.point_cloud_range, map_size
+        self.head: AnchorHead | CenterHead | SparseCenterHead
         if head_kind == "anchor":
             kinds = kitti_anchors(self.class_names, anchors)
-            self.head = AnchorHead(self.bev.out_channels, self.class_names, kinds, *place, head)
+            self.head = AnchorHead(channels, self.class_names, kinds, *place, head)
+        elif head_kind == "sparse_center":
+            self.head = SparseCenterHead(channels, self.class_names, *place, sparse_center_head)
         else:
-            self.head = CenterHead(self.bev.out_channels, self.class_names, *place, center_head)
+            self.head = CenterHead(channels, self.class_names, *place, center_head)
 
-    def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap:
-        """Points [P, 1 + F] (sample index first) to the 2D feature map [B, C, H, W] that the head sees."""
+    @staticmethod
+    def _ground_depth(depth: int, ground: bool, *, one: bool) -> int:
+        """The height of the backbone's last grid, in voxels."""
+        if ground and depth != 2:
+            raise ValueError(
+                f"voxel_size and point_cloud_range: {depth} voxels in height after all blocks, expected 2, which the "
+                "layers of backbone.ground_windows have merged"
+            )
+        if one and not ground and depth != 1:
+            raise ValueError(
+                f"bev_kind none: {depth} voxels in height after the backbone, expected 1; see backbone.ground_windows"
+            )
+        return 1 if ground else depth
+
+    def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap | Voxels:
+        """Points [P, 1 + F] (sample index first) to what the head sees.
+
+        That is the 2D feature map [B, C, H, W]; or, without a 2D backbone, the 3D one's voxels.
+        """
         cloud = voxelize(points, self.point_cloud_range, self.voxel_size, batch_size)
         return self.map_features(self.backbone(self.voxel_encoder(cloud)))
 
-    def map_features(self, voxels: Voxels) -> Tensor | BlockMap:
-        """The 3D backbone's voxels to the 2D feature map."""
+    def map_features(self, voxels: Voxels) -> Tensor | BlockMap | Voxels:
+        """The 3D backbone's voxels to the 2D feature map, if there is a 2D backbone."""
+        if self.bev is None:
+            return voxels
         sparse = not self.training and isinstance(self.bev, BEVBackbone) and _sparse_maps_serve(voxels)
         return self.bev(sparse_bev_map(voxels) if sparse else bev_map(voxels))
 

@@ -11,6 +11,8 @@ the ground plane. The keys of the sparse centre head were read in the reference'
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from pointdet.models.lion_blocks import Operator
@@ -58,9 +60,22 @@ def reference_names(names: list[str], operator: Operator = "mamba") -> dict[str,
     return table
 
 
-def is_sparse_kernel(name: str) -> bool:
-    """Whether our entry ``name`` is the kernel of a 3D submanifold convolution, of which spconv knew two layouts."""
-    return name.endswith("descriptor.weight")
+def has_sparse_head(names: Iterable[str]) -> bool:
+    """Whether these are the entries of a model with the sparse centre head, whose maps are named ``heatmap``."""
+    return any(re.match(r"head\.groups\.\d+\.heatmap\.", name) for name in names)
+
+
+def is_sparse_kernel(name: str, *, sparse_head: bool = False) -> bool:
+    """Whether our entry ``name`` is the kernel of a submanifold convolution, of which spconv knew two layouts.
+
+    Args:
+        name: Of the entry.
+        sparse_head: Whether the model has the sparse centre head (:func:`has_sparse_head`): the dense one's
+            convolutions have the same names.
+    """
+    if name.endswith("descriptor.weight"):
+        return True
+    return sparse_head and re.fullmatch(r"head\.groups\.\d+\.[a-z_]+\.(hidden\.conv|out)\.weight", name) is not None
 
 
 def _under(ours: str, theirs: str, pairs: Pairs) -> Pairs:

@@ -1,4 +1,4 @@
-"""Losses of the anchor head; each returns a sum, which the head divides by the number of positives."""
+"""Losses of the heads."""
 
 from __future__ import annotations
 
@@ -26,3 +26,18 @@ def box_code_difference(codes: Tensor, targets: Tensor) -> Tensor:
     rest = codes[:, :6] - targets[:, :6]
     turn = torch.sin(codes[:, 6:]) * torch.cos(targets[:, 6:]) - torch.cos(codes[:, 6:]) * torch.sin(targets[:, 6:])
     return torch.cat([rest, turn], dim=1)
+
+
+def heatmap_focal_loss(logits: Tensor, heatmap: Tensor) -> Tensor:
+    """CornerNet's focal loss, over the number of centres in the batch.
+
+    Cells near a centre cost less, by the fourth power of how far their target is from 1.
+
+    Args:
+        logits: Of any shape, of all cells and classes. heatmap: The same shape, 1 at centres.
+    """
+    p = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
+    centre = heatmap == 1
+    at_centres = torch.where(centre, p.log() * (1 - p).square(), 0.0)
+    elsewhere = torch.where(centre, 0.0, (1 - p).log() * p.square() * (1 - heatmap) ** 4)
+    return -(at_centres + elsewhere).sum() / centre.sum().clamp(min=1)

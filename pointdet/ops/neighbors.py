@@ -1,4 +1,4 @@
-"""Which active voxels see which through a 3 x 3 x 3 kernel."""
+"""Which active voxels see which through a 3 x 3 x 3 kernel, or a 3 x 3 one at their height."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class NeighborMap:
     Attributes:
         inputs, outputs: [P] int32 rows; within an offset sorted by output row.
         starts: [K + 1] int64 on the CPU: pairs of offset k are ``starts[k]`` to ``starts[k + 1]``.
-            Offset ``k = (kz * 3 + ky) * 3 + kx`` joins output p with input ``p + (kz, ky, kx) - 1``.
+            Offset ``k = (kz * 3 + ky) * 3 + kx`` joins output p with input ``p + (kz, ky, kx) - 1``; of a 3 x 3 kernel
+            ``k = ky * 3 + kx`` joins it with ``p + (0, ky - 1, kx - 1)``.
     """
 
     inputs: Tensor
@@ -40,12 +41,13 @@ def padded_keys(coords: Tensor, spatial_shape: tuple[int, int, int]) -> tuple[Te
     return keys, deltas.flatten().to(coords.device)
 
 
-def neighbor_map(coords: Tensor, spatial_shape: tuple[int, int, int]) -> NeighborMap:
+def neighbor_map(coords: Tensor, spatial_shape: tuple[int, int, int], *, flat: bool = False) -> NeighborMap:
     """The index map of a submanifold convolution with a 3 x 3 x 3 kernel.
 
     Args:
         coords: [N, 4] int32 (b, z, y, x), each voxel once, in any order.
         spatial_shape: (Z, Y, X).
+        flat: The kernel is 3 x 3, over neighbours of the same height.
 
     Raises:
         ValueError: If a voxel is listed twice or lies outside the grid.
@@ -53,6 +55,8 @@ def neighbor_map(coords: Tensor, spatial_shape: tuple[int, int, int]) -> Neighbo
     if coords.numel() and (bool((coords < 0).any()) or bool((coords[:, 1:] >= coords.new_tensor(spatial_shape)).any())):
         raise ValueError(f"neighbor_map: a voxel lies outside the grid {spatial_shape} (z, y, x)")
     keys, deltas = padded_keys(coords, spatial_shape)
+    if flat:
+        deltas = deltas[9:18].contiguous()
     if coords.device.type == "cpu":
         return _by_hashing(keys, deltas)
     return _by_sorting(keys, deltas)

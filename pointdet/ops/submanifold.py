@@ -45,6 +45,31 @@ def submanifold_conv(x: Tensor, weight: Tensor, grid: VoxelGrid) -> Tensor:
     return submanifold_conv_reference(x, kernel, grid.neighbors())
 
 
+def submanifold_conv_2d(x: Tensor, weight: Tensor, grid: VoxelGrid) -> Tensor:
+    """Submanifold convolution with a 3 x 3 kernel among voxels of one height, without bias.
+
+    spconv is not asked: on other devices than a CPU this is plain torch.
+
+    Args:
+        x: [N, C_in], as :func:`submanifold_conv`.
+        weight: [C_out, 3, 3, C_in], kernel axes (y, x), cross-correlation: spconv 2's layout.
+        grid: The active voxels; keeps the index map for the next layer.
+
+    Returns:
+        [N, C_out].
+
+    Raises:
+        ValueError: On shapes that do not agree.
+    """
+    if x.ndim != 2 or x.shape[0] != len(grid) or tuple(weight.shape[1:]) != (3, 3, x.shape[1]):
+        raise ValueError(
+            f"submanifold_conv_2d: expected x [{len(grid)}, C_in] and weight [C_out, 3, 3, C_in], "
+            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
+        )
+    convolve = _compiled if x.device.type == "cpu" else submanifold_conv_reference
+    return convolve(x, weight.flatten(1, 2).permute(1, 2, 0), grid.flat_neighbors())
+
+
 def submanifold_conv_reference(x: Tensor, kernel: Tensor, neighbors: NeighborMap) -> Tensor:
     """Gather, multiply, scatter, one offset at a time; ``kernel`` is [K, C_in, C_out]. For any device."""
     out = x.new_zeros(x.shape[0], kernel.shape[2])

@@ -28,6 +28,7 @@ class VoxelGrid:
         self.batch_size = batch_size
         self.counts: list[int] = torch.bincount(coords[:, 0].long(), minlength=batch_size).tolist()
         self._neighbors: NeighborMap | None = None
+        self._flat_neighbors: NeighborMap | None = None
         self._orders: dict[tuple, GroupedOrder] = {}
         self.cache: dict[str, Any] = {}
         """What a back end wants to keep with the grid."""
@@ -40,6 +41,12 @@ class VoxelGrid:
         if self._neighbors is None:
             self._neighbors = neighbor_map(self.coords, self.spatial_shape)
         return self._neighbors
+
+    def flat_neighbors(self) -> NeighborMap:
+        """The index map of a 3 x 3 submanifold convolution among voxels of one height, built once."""
+        if self._flat_neighbors is None:
+            self._flat_neighbors = neighbor_map(self.coords, self.spatial_shape, flat=True)
+        return self._flat_neighbors
 
     def order(self, window: tuple[int, int, int], group_size: int, *, shift: bool, axis: Axis) -> GroupedOrder:
         """The voxels as groups in window order (see :mod:`pointdet.ops.windows`), built once a setting."""

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pointdet.boxes.overlap import iou_3d, paired_iou_3d
-from pointdet.models.center_head import CenterHead, CenterHeadSettings, CenterOutput, heatmap_focal_loss
+from pointdet.models.center_head import CenterHead, CenterHeadSettings, CenterOutput
 from pointdet.models.gaussian_targets import centre_targets, gaussian_radius
+from pointdet.models.losses import heatmap_focal_loss
 
 CLASSES = ("Vehicle", "Pedestrian", "Cyclist")
 RANGE = (-8.0, -6.0, -2.0, 8.0, 6.0, 4.0)
