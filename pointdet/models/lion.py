@@ -4,7 +4,7 @@ Points become voxels with features (:mod:`pointdet.models.voxel_encoder`). The 3
 window, cuts the order into equal groups of up to thousands of voxels, and runs a linear RNN over each group. Around
 that: a submanifold convolution that restores 3D neighbourhood, merging and expanding of voxels, and voxel generation,
 which grows new voxels around those that respond most. The last voxels are laid out as a bird's-eye map for a 2D
-network and a head: of anchors, as on KITTI, or of centres, as on Waymo.
+network and a head: of anchors, as on KITTI, of centres, as on Waymo, or of queries, as on nuScenes.
 
 Reading order: LIONLayer, PatchMerging, LIONBlock, LIONBackbone, LION.
 """
@@ -27,6 +27,8 @@ from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
 from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
+from pointdet.models.transfusion_head import TransFusionHead
+from pointdet.models.transfusion_settings import TransFusionSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
 from pointdet.ops.sparse_map import BlockMap, SparseMap
@@ -365,6 +367,7 @@ class LION(nn.Module):
         backbone: The 3D backbone.
         bev_kind: Which 2D backbone. bev: Of plain convolutions, KITTI's. residual_bev: Of residual blocks, Waymo's.
         head_kind: Which head. head: Losses and post-processing of anchors. center_head: Those of centres.
+            transfusion_head: Those of TransFusion, with its network.
         anchors: Anchors of each class; KITTI's for the classes that are left out.
     """
 
@@ -380,9 +383,10 @@ class LION(nn.Module):
         bev_kind: Literal["plain", "residual"] = "plain",
         bev: BEVSettings = BEVSettings(),  # noqa: B008
         residual_bev: ResidualBEVSettings = ResidualBEVSettings(),  # noqa: B008
-        head_kind: Literal["anchor", "center"] = "anchor",
+        head_kind: Literal["anchor", "center", "transfusion"] = "anchor",
         head: HeadSettings = HeadSettings(),  # noqa: B008
         center_head: CenterHeadSettings = CenterHeadSettings(),  # noqa: B008
+        transfusion_head: TransFusionSettings = TransFusionSettings(),  # noqa: B008
         anchors: Mapping[str, AnchorSettings] | None = None,
     ) -> None:
         super().__init__()
@@ -414,7 +418,8 @@ class LION(nn.Module):
             backbone.recompute,
         )
         for name, value, known in (
-            ("bev_kind", bev_kind, ("plain", "residual")), ("head_kind", head_kind, ("anchor", "center")),
+            ("bev_kind", bev_kind, ("plain", "residual")),
+            ("head_kind", head_kind, ("anchor", "center", "transfusion")),
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
@@ -422,12 +427,14 @@ class LION(nn.Module):
         self.bev: BEVBackbone | ResidualBEVBackbone
         self.bev = BEVBackbone(channels, bev) if bev_kind == "plain" else ResidualBEVBackbone(channels, residual_bev)
         place = self.point_cloud_range, self.bev.map_size(height, width)
-        self.head: AnchorHead | CenterHead
+        self.head: AnchorHead | CenterHead | TransFusionHead
         if head_kind == "anchor":
             kinds = kitti_anchors(self.class_names, anchors)
             self.head = AnchorHead(self.bev.out_channels, self.class_names, kinds, *place, head)
-        else:
+        elif head_kind == "center":
             self.head = CenterHead(self.bev.out_channels, self.class_names, *place, center_head)
+        else:
+            self.head = TransFusionHead(self.bev.out_channels, self.class_names, *place, transfusion_head)
 
     def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap:
         """Points [P, 1 + F] (sample index first) to the 2D feature map [B, C, H, W] that the head sees."""
