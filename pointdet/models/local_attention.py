@@ -1,10 +1,9 @@
 """Attention of each query to the cells around it.
 
 Keys and values are the same cells, seen through two matrices. These are moved to the other side: what a head's query
-gives with a key ``W f`` is what ``W^T q`` gives with ``f``, and a weighted mean of ``V f`` is ``V`` of the weighted mean
-of ``f``. So a window is read as it stands, once, and a query costs ``2 * heads * K * C`` products rather than
-``2 * K * C^2`` more for projections. Windows are gathered for some queries at a time, and again in the backward pass, so
-that memory does not grow with the number of queries.
+gives with a key ``W f`` is what ``W^T q`` gives with ``f``, and a weighted mean of ``V f`` is ``V`` of the weighted
+mean of ``f``. So a window is read as it stands, and no key or value of it is ever made. Windows are gathered for some
+queries at a time, and again in the backward pass, so that memory does not grow with the number of queries.
 """
 
 from __future__ import annotations

@@ -30,9 +30,11 @@ class PlanePosition(nn.Module):
                 places that stand in many windows need not be worked out as many times. These statistics are a
                 process's own, even if norms are synchronised.
         """
-        x = self.embed(places.transpose(1, 2))
-        x = self.norm(x) if counts is None or not self.norm.training else self._weighted_norm(x, counts)
-        return self.project(torch.relu(x)).transpose(1, 2)
+        # Half precision does not tell neighbouring cells of a large map apart.
+        with torch.autocast(places.device.type, enabled=False):
+            x = self.embed(places.transpose(1, 2).to(self.embed.weight.dtype))
+            x = self.norm(x) if counts is None or not self.norm.training else self._weighted_norm(x, counts)
+            return self.project(torch.relu(x)).transpose(1, 2)
 
     def _weighted_norm(self, x: Tensor, counts: Tensor) -> Tensor:
         norm, total = self.norm, counts.sum()

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from pointdet.boxes.detections import Detections
 from pointdet.models.center_head import heatmap_focal_loss
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
-from pointdet.models.local_attention import Border
 from pointdet.models.losses import sigmoid_focal_loss
 from pointdet.models.proposals import Proposals, best_proposals
 from pointdet.models.transfusion_decoder import LocalDecoder, cell_places

@@ -67,9 +67,7 @@ def sparse_centre_head() -> Shapes:
 def transfusion_head(classes: int = 10) -> Shapes:
     at = "dense_head"
     entries = convolution(f"{at}.shared_conv", 128, 384, 3, 3)
-    entries |= convolution(f"{at}.heatmap_head.0.conv", 128, 128, 3, 3) | norm(
-        f"{at}.heatmap_head.0.bn", 128
-    )
+    entries |= convolution(f"{at}.heatmap_head.0.conv", 128, 128, 3, 3) | norm(f"{at}.heatmap_head.0.bn", 128)
     entries |= convolution(f"{at}.heatmap_head.1", classes, 128, 3, 3)
     entries |= convolution(f"{at}.class_encoding", 128, classes, 1)
     for attention in ("self_attn", "multihead_attn"):
