@@ -14,7 +14,8 @@ def rotated_nms(
     It runs on the CPU: a few thousand boxes, one after another. Tensors of another device make the trip.
 
     Args:
-        boxes: [N, 7] (x, y, z, dx, dy, dz, heading). scores: [N].
+        boxes: [N, 7] (x, y, z, dx, dy, dz, heading), or [N, 9] with velocities behind, which do not count.
+        scores: [N].
         threshold: Intersection over union.
         max_pre: Only the best of these enter. max_post: At most as many are kept.
 
@@ -26,9 +27,9 @@ def rotated_nms(
     """
     from pointdet.boxes import overlap_kernels
 
-    if boxes.ndim != 2 or boxes.shape[1] != 7 or scores.shape != boxes.shape[:1]:
+    if boxes.ndim != 2 or boxes.shape[1] not in (7, 9) or scores.shape != boxes.shape[:1]:
         raise ValueError(
-            f"rotated_nms: expected boxes [N, 7] and scores [N], got {tuple(boxes.shape)} and {tuple(scores.shape)}"
+            f"rotated_nms: expected boxes [N, 7] or [N, 9] and scores [N], got {tuple(boxes.shape)} and {tuple(scores.shape)}"
         )
     order = scores.argsort(descending=True, stable=True)
     if max_pre is not None:
@@ -52,7 +53,7 @@ def rotated_nms_per_class(
     """Suppression inside each class with its own threshold: indices [K], best first.
 
     Args:
-        boxes: [N, 7]. scores: [N]. labels: [N] int64.
+        boxes: [N, 7] or [N, 9]. scores: [N]. labels: [N] int64.
         thresholds: Of each label; boxes of labels without one are all kept.
         max_pre, max_post: Of each class.
     """

@@ -30,6 +30,7 @@ class CenterHeadSettings:
         code_weights: Factors of the 8 numbers of a box.
         shared_channels: Width of the convolution that all branches read.
         shared_bias: Whether that one, and the branches' first, have a bias (ONCE's).
+        norm_eps, norm_momentum: Of batch norms (ONCE's model has torch's own, 1e-5 and 0.1).
         predict_iou: Whether the overlap is predicted, and scores are rectified.
         iou_exponents: Of each class, 0 to leave scores as they are.
         min_overlap, min_radius: Of bumps (:func:`~pointdet.models.gaussian_targets.gaussian_radius`).
@@ -47,6 +48,8 @@ class CenterHeadSettings:
     code_weights: tuple[float, ...] = (1.0,) * CODE
     shared_channels: int = 64
     shared_bias: bool = False
+    norm_eps: float = 1e-3
+    norm_momentum: float = 0.01
     predict_iou: bool = True
     iou_exponents: tuple[float, ...] = (0.68, 0.71, 0.65)
     min_overlap: float = 0.1
@@ -91,9 +94,9 @@ class _Branch(nn.Module):
         [B, channels, H, W] to [B, size, H, W].
     """
 
-    def __init__(self, channels: int, size: int, *, bias: bool) -> None:
+    def __init__(self, channels: int, size: int, settings: CenterHeadSettings) -> None:
         super().__init__()
-        self.hidden = _conv_norm_relu(channels, channels, bias=bias)
+        self.hidden = _conv_norm_relu(channels, channels, settings)
         self.out = nn.Conv2d(channels, size, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,11 +139,11 @@ class CenterHead(nn.Module):
         self.origin = (x0, y0)
         self.cell_size = ((x1 - x0) / map_size[1], (y1 - y0) / map_size[0])
         width = settings.shared_channels
-        self.shared = _conv_norm_relu(in_channels, width, bias=settings.shared_bias)
+        self.shared = _conv_norm_relu(in_channels, width, settings)
         sizes = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "hm": self.num_classes}
         sizes |= {"iou": 1} if settings.predict_iou else {}
         # One group of classes; the list is there for the names of weights, which those of several groups have.
-        branches = {name: _Branch(width, size, bias=settings.shared_bias) for name, size in sizes.items()}
+        branches = {name: _Branch(width, size, settings) for name, size in sizes.items()}
         self.groups = nn.ModuleList([nn.ModuleDict(branches)])
         self.reset_parameters()
 
@@ -252,5 +255,6 @@ def _at_cells(maps: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
     return torch.cat([one.flatten(1)[:, target.cell].T for one, target in zip(maps, targets, strict=True)])
 
 
-def _conv_norm_relu(in_channels: int, out_channels: int, *, bias: bool) -> ConvNormReLU:
-    return ConvNormReLU(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), out_channels)
+def _conv_norm_relu(in_channels: int, out_channels: int, settings: CenterHeadSettings) -> ConvNormReLU:
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=settings.shared_bias)
+    return ConvNormReLU(conv, out_channels, settings.norm_eps, settings.norm_momentum)

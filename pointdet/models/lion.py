@@ -4,8 +4,8 @@ Points become voxels with features (:mod:`pointdet.models.voxel_encoder`). The 3
 window, cuts the order into equal groups of up to thousands of voxels, and runs a linear RNN over each group. Around
 that: a submanifold convolution that restores 3D neighbourhood, merging and expanding of voxels, and voxel generation,
 which grows new voxels around those that respond most. The last voxels are laid out as a bird's-eye map for a 2D
-network and a head: of anchors, as on KITTI, or of centres, as on Waymo. On Argoverse 2 there is no map: three more
-layers on the ground plane, and a head that speaks at voxels only.
+network and a head: of anchors, as on KITTI, of centres, as on Waymo, or of queries, as on nuScenes. On Argoverse 2
+there is no map: three more layers on the ground plane, and a head that speaks at voxels only.
 
 Reading order: LIONLayer, PatchMerging, LIONBlock, LIONBackbone, LION.
 """
@@ -29,6 +29,8 @@ from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
 from pointdet.models.sparse_center_head import SparseCenterHead, SparseCenterHeadSettings
+from pointdet.models.transfusion_head import TransFusionHead
+from pointdet.models.transfusion_settings import TransFusionSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
 from pointdet.ops.sparse_map import BlockMap, SparseMap
@@ -399,6 +401,7 @@ class LION(nn.Module):
             None for a head that takes voxels.
         head_kind: Which head. head: Losses and post-processing of anchors. center_head: Those of centres.
             sparse_center_head: Those of centres at voxels, Argoverse 2's; it goes with no 2D backbone.
+            transfusion_head: Those of TransFusion, with its network.
         anchors: Anchors of each class; KITTI's for the classes that are left out.
     """
 
@@ -414,10 +417,11 @@ class LION(nn.Module):
         bev_kind: Literal["plain", "residual", "none"] = "plain",
         bev: BEVSettings = BEVSettings(),  # noqa: B008
         residual_bev: ResidualBEVSettings = ResidualBEVSettings(),  # noqa: B008
-        head_kind: Literal["anchor", "center", "sparse_center"] = "anchor",
+        head_kind: Literal["anchor", "center", "sparse_center", "transfusion"] = "anchor",
         head: HeadSettings = HeadSettings(),  # noqa: B008
         center_head: CenterHeadSettings = CenterHeadSettings(),  # noqa: B008
         sparse_center_head: SparseCenterHeadSettings = SparseCenterHeadSettings(),  # noqa: B008
+        transfusion_head: TransFusionSettings = TransFusionSettings(),  # noqa: B008
         anchors: Mapping[str, AnchorSettings] | None = None,
     ) -> None:
         super().__init__()
@@ -452,7 +456,7 @@ class LION(nn.Module):
         )
         for name, value, known in (
             ("bev_kind", bev_kind, ("plain", "residual", "none")),
-            ("head_kind", head_kind, ("anchor", "center", "sparse_center")),
+            ("head_kind", head_kind, ("anchor", "center", "sparse_center", "transfusion")),
         ):  # fmt: skip
             if value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
@@ -470,14 +474,16 @@ class LION(nn.Module):
             self.bev = BEVBackbone(channels, bev) if plain else ResidualBEVBackbone(channels, residual_bev)
             channels, map_size = self.bev.out_channels, self.bev.map_size(height, width)
         place = self.point_cloud_range, map_size
-        self.head: AnchorHead | CenterHead | SparseCenterHead
+        self.head: AnchorHead | CenterHead | SparseCenterHead | TransFusionHead
         if head_kind == "anchor":
             kinds = kitti_anchors(self.class_names, anchors)
             self.head = AnchorHead(channels, self.class_names, kinds, *place, head)
+        elif head_kind == "center":
+            self.head = CenterHead(channels, self.class_names, *place, center_head)
         elif head_kind == "sparse_center":
             self.head = SparseCenterHead(channels, self.class_names, *place, sparse_center_head)
         else:
-            self.head = CenterHead(channels, self.class_names, *place, center_head)
+            self.head = TransFusionHead(channels, self.class_names, *place, transfusion_head)
 
     @staticmethod
     def _ground_depth(depth: int, ground: bool, *, one: bool) -> int:

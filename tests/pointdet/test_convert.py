@@ -14,19 +14,21 @@ import torch
 
 from formerkit.training.checkpoint import save_checkpoint
 from formerkit.training.weights import load_weights
-from pointdet.convert import main
+from pointdet.convert import _resolved, main
 from pointdet.models.lion import LIONBlock
 from pointdet.models.lion_blocks import Operator, operator_block
+from pointdet.models.lion_names import to_reference
 from pointdet.ops.voxels import VoxelGrid, Voxels
 from pointdet.predict import load_detector
 from pointdet.predict import main as predict_main
 from pointdet.reference_checkpoint import read_reference
 from pointdet.reference_match import match, to_old_layout
+from pointdet.settings import model_from_config
 from tests import goldens
 from tests.goldens import tensor
 from tests.paths import golden
 from tests.pointdet.models.lion_reference import REFERENCE_OPERATORS, assert_close
-from tests.pointdet.small_lion import CONFIG, config_file, reference_state, small_lion
+from tests.pointdet.small_lion import CONFIG, config_file, random_values, reference_state, small_lion
 
 BLOCK, OLD_LAYOUT = "checkpoint_lion_block_legacy.pth", "checkpoint_old_spconv_layout_legacy.pth"
 
@@ -239,6 +241,44 @@ def test_the_legacy_checkpoints_reproduce_the_stored_outputs(tmp_path: Path, cap
         assert_block_reproduces(block)
         assert main([ours, back, "--to-reference"]) == 0
         assert_same(back, read_reference(source).state)
+
+
+NUSCENES = """
+data: {name: NuScenes, point_cloud_range: [-9.6, -9.6, -3, 9.6, 9.6, 1]}
+model:
+  voxel_size: [0.6, 0.6, 0.5]
+  point_features: 5
+  encoder_channels: [16, 16]
+  backbone: {channels: 16, windows: [[13, 13, 8]], group_sizes: [256], out_group_size: 128}
+  bev_kind: residual
+  residual_bev: {layers: [0, 0], strides: [1, 2], channels: [8, 8], up_strides: [0.5, 1], up_channels: [8, 8]}
+  head_kind: transfusion
+  transfusion_head: {channels: 16, branch_channels: 8, heads: 2, ffn_channels: 16, proposals: 10, radius: 3}
+"""
+
+
+def test_a_checkpoint_of_nuscenes_there_and_back(tmp_path: Path, capsys: Any) -> None:
+    config = tmp_path / "nuscenes.yaml"
+    config.write_text(NUSCENES)
+    model = model_from_config(_resolved(str(config), []))
+    values = random_values(model.state_dict())
+    state = {to_reference(name): value for name, value in values.items()}
+    source, ours, back = (str(tmp_path / name) for name in ("a.pth", "o.safetensors", "b.pth"))
+    reference_file(Path(source), state)
+    assert main([source, ours, "--config", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert "residual 2D backbone" in out
+    assert "TransFusion head, 10 scores a cell (as published for nuScenes)" in out
+    weights, about = load_weights(ours)
+    assert about["missing"] == about["left_out"] == []
+    assert weights.keys() == values.keys()
+    assert all(torch.equal(weights[name], value) for name, value in values.items())
+    assert main([ours, back, "--to-reference"]) == 0
+    assert_same(back, state)
+    del state["dense_head.decoder.self_attn.in_proj_weight"]
+    reference_file(Path(source), state)
+    assert main([source, ours, "--config", str(config)]) == 1
+    assert "1 missing: dense_head.decoder.self_attn.in_proj_weight" in capsys.readouterr().err
 
 
 def test_the_small_model_is_that_of_its_configuration(tmp_path: Path) -> None:

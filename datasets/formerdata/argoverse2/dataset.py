@@ -20,7 +20,6 @@ from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
 from formerdata.detection.sampling import Augmentations, ObjectSampling
 
-
 _ONE = {
     "REGULAR_VEHICLE", "MOBILE_PEDESTRIAN_CROSSING_SIGN", "LARGE_VEHICLE", "BUS", "BOX_TRUCK", "TRUCK",
     "VEHICULAR_TRAILER", "TRUCK_CAB", "SCHOOL_BUS", "ARTICULATED_BUS",

@@ -21,7 +21,7 @@ def branch(prefix: str, width: int, out: int, *, kind: str = "conv2d", bias: boo
     """One quantity of a head."""
     hidden, last = {
         "conv2d": ((width, width, 3, 3), (out, width, 3, 3)),
-        "conv1d": ((width, width, 1), (out, width, 1)),
+        "conv1d": ((width, 128, 1), (out, width, 1)),
         "sparse": ((width, 3, 3, width), (out, 1, 1, width)),
     }[kind]
     return (
@@ -67,9 +67,7 @@ def sparse_centre_head() -> Shapes:
 def transfusion_head(classes: int = 10) -> Shapes:
     at = "dense_head"
     entries = convolution(f"{at}.shared_conv", 128, 384, 3, 3)
-    entries |= convolution(f"{at}.heatmap_head.0.conv", 128, 128, 3, 3, bias=False) | norm(
-        f"{at}.heatmap_head.0.bn", 128
-    )
+    entries |= convolution(f"{at}.heatmap_head.0.conv", 128, 128, 3, 3) | norm(f"{at}.heatmap_head.0.bn", 128)
     entries |= convolution(f"{at}.heatmap_head.1", classes, 128, 3, 3)
     entries |= convolution(f"{at}.class_encoding", 128, classes, 1)
     for attention in ("self_attn", "multihead_attn"):
@@ -87,7 +85,7 @@ def transfusion_head(classes: int = 10) -> Shapes:
             convolution(f"{place}.0", 128, 2, 1) | norm(f"{place}.1", 128) | convolution(f"{place}.3", 128, 128, 1)
         )
     for name, out in {"center": 2, "height": 1, "dim": 3, "rot": 2, "vel": 2, "iou": 1, "heatmap": classes}.items():
-        entries |= branch(f"{at}.prediction_head.{name}", 128, out, kind="conv1d")
+        entries |= branch(f"{at}.prediction_head.{name}", 64, out, kind="conv1d", bias=True)
     return entries
 
 
