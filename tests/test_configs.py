@@ -12,7 +12,7 @@ from torch import nn
 
 from formerkit.training.resume import plain
 from graphformers import settings as graph_settings
-from pointdet.settings import instantiate, model_from_config, parse
+from pointdet.settings import instantiate, make_model, model_from_config, parse, source_from_config
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
 CONFIGS = sorted(FOLDER.glob("lion_*.yaml"))
@@ -24,10 +24,18 @@ GRAPHS = sorted(set(FOLDER.glob("*.yaml")) - set(CONFIGS) - set(FOLDER.glob("*_s
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_builds_its_model(path: Path, builtin: bool) -> None:
     config, applied = parse([str(path)], prog="p", description="d", needs_builtin=lambda _: builtin)
-    assert bool(applied) == builtin
-    data, _, _ = instantiate(config)
-    model = model_from_config(plain(config))
+    has_scenes = not path.stem.endswith(("argoverse2", "once"))
+    assert bool(applied) == (builtin and has_scenes)
+    data, settings, arguments = instantiate(config)
+    with torch.device("meta"):
+        model = make_model(data, arguments)
     assert model.class_names == data.class_names
+    if not builtin:
+        assert settings.batch_size * settings.accumulate == 16
+        assert Path(config.output).name == path.stem
+    source = source_from_config(plain(config))
+    assert source == data
+    assert source.point_features == arguments["point_features"]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,17 @@ def test_each_operator_has_a_config_and_as_many_parameters_as_published(operator
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("mamba_waymo", 2_755_840), ("mamba_large_waymo", 10_041_856)],
+    [
+        ("mamba_waymo", 2_755_840),
+        ("mamba_large_waymo", 10_041_856),
+        ("mamba_nuscenes", 10_041_856),
+        ("retnet_nuscenes", 13_292_800),
+        ("rwkv_nuscenes", 15_281_920),
+        ("mamba_once", 10_041_856),
+        ("mamba_argoverse2", 11_294_208),
+        ("retnet_argoverse2", 15_118_848),
+        ("rwkv_argoverse2", 17_458_944),
+    ],
 )
 def test_backbones_have_as_many_parameters_as_published(name: str, parameters: int) -> None:
     config, _ = parse([str(FOLDER / f"lion_{name}.yaml")], prog="p", description="d", needs_builtin=lambda _: False)
