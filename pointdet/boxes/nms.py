@@ -29,7 +29,8 @@ def rotated_nms(
 
     if boxes.ndim != 2 or boxes.shape[1] not in (7, 9) or scores.shape != boxes.shape[:1]:
         raise ValueError(
-            f"rotated_nms: expected boxes [N, 7] or [N, 9] and scores [N], got {tuple(boxes.shape)} and {tuple(scores.shape)}"
+            f"rotated_nms: expected boxes [N, 7] or [N, 9] and scores [N], "
+            f"got {tuple(boxes.shape)} and {tuple(scores.shape)}"
         )
     order = scores.argsort(descending=True, stable=True)
     if max_pre is not None:

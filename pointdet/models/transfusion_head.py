@@ -122,9 +122,10 @@ class TransFusionHead(nn.Module):
         })  # fmt: skip
         # Chances start at about 0.1, so that what is empty does not drown the first steps. Of the first heatmap the
         # reference leaves the bias as torch has it; here both start low.
-        for last in (self.heatmap.out, self.predictions["heatmap"].out):
-            assert isinstance(last.bias, Tensor)
-            nn.init.constant_(last.bias, -2.19)
+        for branch in (self.heatmap, self.predictions["heatmap"]):
+            assert isinstance(branch, _Branch)
+            assert branch.out.bias is not None
+            nn.init.constant_(branch.out.bias, -2.19)
 
     def forward(self, x: Tensor | BlockMap) -> TransFusionOutput:
         """[B, C, H, W] to raw predictions.
@@ -167,7 +168,7 @@ class TransFusionHead(nn.Module):
         options = self.settings
         targets = [self._targets(*sample) for sample in zip(boxes, labels, strict=True)]
         wanted = torch.zeros_like(output.classes)
-        codes, true, said, fits = [], [], [], []
+        codes, true, said = [], [], []
         for number, target in enumerate(targets):
             objects, chosen = self._pairs(output, number, target)
             wanted[number, chosen, target.labels[objects] - 1] = 1

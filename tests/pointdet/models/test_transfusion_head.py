@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pointdet.boxes.nms import rotated_nms
 from pointdet.boxes.overlap import iou_3d
 from pointdet.models.lion import LION, BackboneSettings
 from pointdet.models.lion_names import from_reference, to_reference
@@ -281,3 +282,11 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             TransFusionSettings(**change)  # type: ignore[arg-type]
+
+
+def test_velocities_do_not_count_in_suppression() -> None:
+    boxes = scene(5, 12)[0][0]
+    scores = torch.rand(12, generator=torch.Generator().manual_seed(5))
+    assert rotated_nms(boxes, scores, 0.1).tolist() == rotated_nms(boxes[:, :7].contiguous(), scores, 0.1).tolist()
+    with pytest.raises(ValueError, match=r"boxes \[N, 7\] or \[N, 9\] and scores \[N\], got \(12, 8\)"):
+        rotated_nms(boxes[:, :8], scores, 0.1)
