@@ -2,9 +2,9 @@
 
     python -m benchmarks.real_samples [--output DIR] [--operator mamba]
 
-The models are those of ``configs/``, as published, with weights at random: what they detect means nothing. It shows that
-a scan of each data set comes in as the model wants it, and what a pass costs on this machine. Pictures have the labels'
-boxes alone.
+The models are those of ``configs/``, as published, with weights at random: what they detect means nothing. It shows
+that a scan of each data set comes in as the model wants it, and what a pass costs on this machine. Pictures have the
+labels' boxes alone.
 """
 
 from __future__ import annotations
