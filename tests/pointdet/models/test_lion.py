@@ -356,11 +356,29 @@ def test_waymos_model_has_as_many_parameters_as_published() -> None:
     assert [sum(p.numel() for p in part.parameters()) for part in parts] == [2_755_840, 5_397_760, 450_188]
 
 
+@pytest.mark.parametrize(("operator", "count"), [("mamba", 11_294_208), ("retnet", 15_118_848), ("rwkv", 17_458_944)])
+def test_argoverse_2s_backbone_has_as_many_parameters_as_published(operator: Any, count: int) -> None:
+    ground = {"ground_windows": ((25, 25), (37, 37), (51, 51)), "ground_group_sizes": (512, 1024, 2048)}
+    with torch.device("meta"):
+        model = LION(
+            [str(i) for i in range(26)], (-200, -200, -4, 200, 200, 4), (0.4, 0.4, 0.25), operator,
+            encoder_channels=(128, 128), backbone=BackboneSettings(128, **ground),  # type: ignore[arg-type]
+            bev_kind="none", head_kind="sparse_center",
+        )  # fmt: skip
+    assert sum(p.numel() for p in model.backbone.parameters()) == count
+    layers = model.backbone.bev_layers
+    assert [(one.window, one.group_size, one.shift) for one in layers] == [
+        ((25, 25, 1), 512, True), ((37, 37, 1), 1024, True), ((51, 51, 1), 2048, True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bev_kind": "wide"}, "bev_kind: expected one of plain, residual, got 'wide'"),
-        ({"head_kind": "query"}, "head_kind: expected one of anchor, center, got 'query'"),
+        ({"bev_kind": "wide"}, "bev_kind: expected one of plain, residual, none, got 'wide'"),
+        ({"head_kind": "query"}, "head_kind: expected one of anchor, center, sparse_center, got 'query'"),
+        ({"bev_kind": "none"}, "none and sparse_center go together.* got none and anchor"),
+        ({"head_kind": "sparse_center"}, "none and sparse_center go together.* got plain and sparse_center"),
         ({"voxel_size": (0.3, 0.4, 0.5)}, "whole number"),
         ({"voxel_size": (0.4, 0.4, 0.8)}, "do not halve"),
         ({"encoder_channels": (64, 32)}, "encoder_channels ends with 32, expected backbone.channels = 64"),

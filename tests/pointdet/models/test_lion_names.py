@@ -6,8 +6,15 @@ import pytest
 
 from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator
-from pointdet.models.lion_names import from_reference, is_sparse_kernel, reference_names, to_reference
+from pointdet.models.lion_names import (
+    from_reference,
+    has_sparse_head,
+    is_sparse_kernel,
+    reference_names,
+    to_reference,
+)
 from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
+from pointdet.models.sparse_center_head import SparseCenterHead, SparseCenterHeadSettings
 from tests import goldens
 from tests.pointdet.models import lion_keys
 from tests.pointdet.models.lion_reference import REFERENCE_OPERATORS
@@ -91,3 +98,15 @@ def test_centre_heads_have_these_names_and_shapes(classes: int, bias: bool) -> N
     head = CenterHead(384, names, (0, 0, 0, 8, 8, 1), (8, 8), settings)
     ours = {to_reference(f"head.{name}"): tuple(value.shape) for name, value in head.state_dict().items()}
     assert ours == lion_keys.centre_head(classes, bias=bias)
+
+
+def test_the_sparse_centre_head_has_these_names_and_shapes() -> None:
+    names = [f"class {n}" for n in range(26)]
+    head = SparseCenterHead(128, names, (0, 0, 0, 8, 8, 1), (8, 8), SparseCenterHeadSettings())
+    state = {f"head.{name}": value for name, value in head.state_dict().items()}
+    assert {to_reference(name): tuple(value.shape) for name, value in state.items()} == lion_keys.sparse_centre_head()
+    assert has_sparse_head(state)
+    kernels = {name for name in state if is_sparse_kernel(name, sparse_head=True)}
+    assert kernels == {name for name, value in state.items() if value.ndim == 4}
+    assert not any(is_sparse_kernel(name) for name in state)
+    assert not has_sparse_head(from_reference(key) for key in lion_keys.centre_head())
