@@ -46,6 +46,7 @@ class Argoverse2:
     """
 
     title: ClassVar[str] = "Argoverse 2"
+    has_built_in: ClassVar[bool] = False
     point_features: ClassVar[int] = 4
     ground: ClassVar[float] = -0.33
     axes: ClassVar[tuple[str, str]] = ("right", "ahead")

@@ -48,6 +48,7 @@ class Source(Protocol):
 
     Attributes:
         title: Its name, for people.
+        has_built_in: Whether there are built-in scenes that can take its place.
         point_features: Numbers that a point has.
         ground: Height of the road in the frame of points, m, as far as it is the same everywhere; for pictures.
         axes: Where -y and x point, for pictures.
@@ -59,6 +60,7 @@ class Source(Protocol):
     """
 
     title: ClassVar[str]
+    has_built_in: ClassVar[bool]
     point_features: ClassVar[int]
     ground: ClassVar[float]
     axes: ClassVar[tuple[str, str]]
@@ -84,7 +86,7 @@ class Source(Protocol):
         """Generates scenes that take the data set's place, as far as they are not there; the source that reads them.
 
         Raises:
-            DataError: If there are none for this data set.
+            DataError: If there are none of its kind (:attr:`has_built_in`).
         """
 
     def frame_sets(self, seed: int) -> tuple[FrameSet, FrameSet]:

@@ -52,6 +52,7 @@ class KITTI:
     """
 
     title: ClassVar[str] = "KITTI"
+    has_built_in: ClassVar[bool] = True
     point_features: ClassVar[int] = 4
     ground: ClassVar[float] = KITTI_GROUND
     axes: ClassVar[tuple[str, str]] = ("right", "ahead")

@@ -51,6 +51,7 @@ class NuScenes:
     """
 
     title: ClassVar[str] = "nuScenes"
+    has_built_in: ClassVar[bool] = True
     point_features: ClassVar[int] = 5
     ground: ClassVar[float] = -1.84
     axes: ClassVar[tuple[str, str]] = ("behind", "right")

@@ -34,6 +34,7 @@ class ONCE:
     """
 
     title: ClassVar[str] = "ONCE"
+    has_built_in: ClassVar[bool] = False
     point_features: ClassVar[int] = 4
     ground: ClassVar[float] = -1.8
     axes: ClassVar[tuple[str, str]] = ("ahead", "left")

@@ -51,6 +51,7 @@ class Waymo:
     """
 
     title: ClassVar[str] = "Waymo"
+    has_built_in: ClassVar[bool] = True
     point_features: ClassVar[int] = 5
     ground: ClassVar[float] = 0.0
     axes: ClassVar[tuple[str, str]] = ("right", "ahead")
