@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from pointdet.ops.backends import backends
 from pointdet.ops.neighbors import _by_sorting, neighbor_map, padded_keys
 from pointdet.ops.spconv_backend import spconv_submanifold_conv
-from pointdet.ops.submanifold import submanifold_conv, submanifold_conv_reference
+from pointdet.ops.submanifold import submanifold_conv, submanifold_conv_2d, submanifold_conv_reference
 from pointdet.ops.voxels import VoxelGrid
 
 SHAPE = (5, 6, 7)
@@ -134,3 +134,33 @@ def test_backends_name_one_in_use_on_a_cpu() -> None:
     found = [backend for backend in backends() if backend.device == "cpu"]
     assert [backend.used for backend in found] == [True]
     assert all(str(backend) for backend in backends())
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), n=st.integers(0, 80), channels=st.sampled_from([(1, 1), (5, 3), (16, 32)]))
+def test_on_one_layer_a_flat_kernel_is_a_dense_convolution_of_the_plane(seed, n, channels) -> None:
+    g = torch.Generator().manual_seed(seed)
+    cells = torch.randperm(2 * 8 * 9, generator=g)[:n].sort().values
+    coords = torch.stack([cells // 72, cells * 0, cells // 9 % 8, cells % 9], 1).int()
+    grid = VoxelGrid(coords, (1, 8, 9), 2)
+    x = torch.randn(n, channels[0], generator=g, dtype=torch.float64).requires_grad_()
+    weight = torch.randn(channels[1], 3, 3, channels[0], generator=g, dtype=torch.float64).requires_grad_()
+    b, _, row, column = coords.long().unbind(1)
+    dense = x.new_zeros(2, 8, 9, channels[0]).index_put((b, row, column), x).permute(0, 3, 1, 2)
+    wanted = F.conv2d(dense, weight.permute(0, 3, 1, 2), padding=1)[b, :, row, column]
+    kernel = weight.flatten(1, 2).permute(1, 2, 0)
+    keys, steps = padded_keys(coords, (1, 8, 9))
+    sorted_map = _by_sorting(keys, steps[9:18])  # the middle layer of the kernel
+    for found in (submanifold_conv_2d(x, weight, grid), submanifold_conv_reference(x, kernel, sorted_map)):
+        torch.testing.assert_close(found, wanted)
+        for one, other in zip(*(torch.autograd.grad(y.sin().sum(), (x, weight), retain_graph=True)
+                                for y in (found, wanted)), strict=True):  # fmt: skip
+            torch.testing.assert_close(one, other)
+
+
+def test_shapes_that_do_not_agree_on_the_plane() -> None:
+    grid = VoxelGrid(torch.zeros(1, 4, dtype=torch.int32), (1, 3, 3), 1)
+    with pytest.raises(ValueError, match=r"submanifold_conv_2d: expected x \[1, C_in\] and weight"):
+        submanifold_conv_2d(torch.zeros(2, 4), torch.zeros(4, 3, 3, 4), grid)
+    with pytest.raises(ValueError, match="submanifold_conv_2d"):
+        submanifold_conv_2d(torch.zeros(1, 4), torch.zeros(4, 3, 3, 3, 4), grid)
