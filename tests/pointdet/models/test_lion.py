@@ -29,6 +29,7 @@ from pointdet.models.lion import (
     sparse_bev_map,
 )
 from pointdet.models.residual_backbone import ResidualBEVSettings
+from pointdet.models.sparse_center_head import SparseCenterHeadSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.voxelize import voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels, voxel_keys
@@ -389,3 +390,21 @@ def test_argoverse_2s_backbone_has_as_many_parameters_as_published(operator: Any
 def test_impossible_shapes_are_refused_by_name(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LION(**{"point_cloud_range": RANGE, **arguments})
+
+
+def test_rnn_blocks_are_numbered_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RWKV starts by a block's number: eight a LION block, two the last layer, two each layer on the ground plane."""
+    made: list[tuple[int, int]] = []
+
+    def block(operator: str, channels: int, drop_path: float, number: int, of: int) -> nn.Module:
+        made.append((number, of))
+        return nn.Identity()
+
+    monkeypatch.setattr("pointdet.models.lion.operator_block", block)
+    ground = {"ground_windows": ((7, 7),) * 3, "ground_group_sizes": (32,) * 3}
+    settings = BackboneSettings(8, ((5, 5, 4),) * 2, (32,) * 2, **ground)
+    LION(
+        ("Car",), (0, -3.2, -3, 6.4, 3.2, 1), (0.4, 0.4, 0.5), "rwkv", encoder_channels=(8, 8), backbone=settings,
+        bev_kind="none", head_kind="sparse_center", sparse_center_head=SparseCenterHeadSettings(class_groups=(1,)),
+    )  # fmt: skip
+    assert made == [(number, 2 * 8 + 2 + 3 * 2) for number in range(24)]
