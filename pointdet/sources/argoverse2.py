@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +29,7 @@ from formerdata.detection.cut import Range
 from formerkit.io import DataError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.argoverse2 import Argoverse2Result, evaluate_argoverse2
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names
+from pointdet.sources.base import Found, Score, all_labelled, check_class_names, gathered
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,10 @@ class Argoverse2:
 
     def score(self, found: Found, folder: Path) -> Score | None:
         """By the official rules without maps, from the official file: ``detections.feather``."""
-        frames, said = [], []
-        for info, detections in found:
-            frames.append(info)
-            said.append(detected_objects(info, detections, self.class_names))
+        frames, said = gathered(found, partial(detected_objects, class_names=self.class_names))
         path = folder / "detections.feather"
         write_submission(path, concatenate_objects(said))
-        if not all_labelled([info.frame_id for info in frames], [info.boxes is not None for info in frames]):
+        if not all_labelled(frames):
             return None
         truth = concatenate_objects([labels_of_sweep(info.log_id, info.timestamp, info.boxes) for info in frames])
         return summary(evaluate_argoverse2(truth, read_submission(path)))

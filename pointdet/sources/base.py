@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from formerdata.detection import FrameSet, Sample
@@ -17,6 +17,7 @@ from formerdata.detection.cut import Range
 from formerkit.io import ConfigError, atomic_write
 from pointdet.boxes.detections import Detections
 
+AnyObjects = TypeVar("AnyObjects")
 Found = Iterable[tuple[Any, Detections]]
 """What a detector says of frames: what the data set knows of each, and the detections, on the CPU."""
 
@@ -127,16 +128,25 @@ class Source(Protocol):
         """Write the detections of one frame to ``path`` and a suffix."""
 
 
-def all_labelled(frame_ids: Sequence[str], labelled: Sequence[bool]) -> bool:
+def gathered(found: Found, convert: Callable[[Any, Detections], AnyObjects]) -> tuple[list[Any], list[AnyObjects]]:
+    """What is known of each frame, and its detections as ``convert`` makes them of it."""
+    pairs = [(info, convert(info, detections)) for info, detections in found]
+    return [info for info, _ in pairs], [objects for _, objects in pairs]
+
+
+def all_labelled(frames: Sequence[Any], labels: str = "boxes") -> bool:
     """Whether frames have labels: all of them (True) or none (False).
+
+    Args:
+        frames: What is known of each. labels: The attribute that is None of one without labels.
 
     Raises:
         ValueError: If some have; one that has not is named.
     """
-    if any(labelled) and not all(labelled):
-        first = next(name for name, known in zip(frame_ids, labelled, strict=True) if not known)
-        raise ValueError(f"frame {first} has no labels, others have: it cannot be scored")
-    return all(labelled)
+    without = [info for info in frames if getattr(info, labels) is None]
+    if without and len(without) < len(frames):
+        raise ValueError(f"frame {without[0].frame_id} has no labels, others have: it cannot be scored")
+    return not without
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str]) -> None:

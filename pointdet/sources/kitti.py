@@ -113,10 +113,9 @@ class KITTI:
             self.write_results(folder / info.frame_id, info, detections)
             frames.append(info)
             read.append(read_objects(folder / f"{info.frame_id}.txt"))
-        truth = [info.objects for info in frames if info.objects is not None]
-        if not all_labelled([info.frame_id for info in frames], [info.objects is not None for info in frames]):
+        if not all_labelled(frames, "objects"):
             return None
-        return summary(evaluate(truth, read, self.class_names), self.class_names)
+        return summary(evaluate([info.objects for info in frames], read, self.class_names), self.class_names)
 
     def true_boxes(self, info: FrameInfo) -> np.ndarray | None:
         """See :class:`~pointdet.sources.base.Source`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +29,16 @@ from formerdata.nuscenes.built_in import VERSION, SceneSettings
 
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.nuscenes import NuScenesResult, evaluate_nuscenes
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, kind_of, series_folder
+from pointdet.sources.base import (
+    Found,
+    Score,
+    all_labelled,
+    check_class_names,
+    check_counts,
+    gathered,
+    kind_of,
+    series_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -113,13 +123,10 @@ class NuScenes:
 
     def score(self, found: Found, folder: Path) -> Score | None:
         """By the official rules, from the official results file: ``results_nusc.json``."""
-        frames, said = [], []
-        for info, detections in found:
-            frames.append(info)
-            said.append(detected_objects(info, detections, self.class_names))
+        frames, said = gathered(found, partial(detected_objects, class_names=self.class_names))
         path = folder / "results_nusc.json"
         write_results(path, concatenate_objects(said))
-        if not all_labelled([info.frame_id for info in frames], [info.boxes is not None for info in frames]):
+        if not all_labelled(frames):
             return None
         truth = concatenate_truth([info.boxes for info in frames])
         read, _ = read_results(path, truth.sample_tokens.tolist())

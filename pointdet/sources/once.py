@@ -16,7 +16,7 @@ from formerdata.once import CLASS_NAMES, ONCEBoxes, ONCEDataset, ONCEInfo, once_
 from formerkit.io import DataError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.once import ONCEResult, evaluate_once
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, write_json
+from pointdet.sources.base import Found, Score, all_labelled, check_class_names, gathered, write_json
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,17 @@ class ONCE:
 
         The kit takes a pickle of the same content, which is not written here.
         """
-        frames, said = [], {}
-        for info, detections in found:
-            frames.append(info)
-            said[info.frame_id] = detected_boxes(detections, self.class_names)
+        frames, said = gathered(found, lambda _, detections: detected_boxes(detections, self.class_names))
         content = [
-            {"sequence": info.sequence, "frame_id": info.frame, **_plain(said[info.frame_id])} for info in frames
-        ]  # fmt: skip
+            {"sequence": info.sequence, "frame_id": info.frame, **_plain(objects)}
+            for info, objects in zip(frames, said, strict=True)
+        ]
         write_json(folder / "results.json", content)
-        if not all_labelled([info.frame_id for info in frames], [info.boxes is not None for info in frames]):
+        if not all_labelled(frames):
             return None
-        return summary(evaluate_once({info.frame_id: info.boxes for info in frames}, said))
+        names = [info.frame_id for info in frames]
+        truth = {name: info.boxes for name, info in zip(names, frames, strict=True)}
+        return summary(evaluate_once(truth, dict(zip(names, said, strict=True))))
 
     def true_boxes(self, info: ONCEInfo) -> np.ndarray | None:
         """See :class:`~pointdet.sources.base.Source`."""

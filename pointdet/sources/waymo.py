@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,16 @@ from formerdata.waymo.built_in import SegmentSettings
 from formerkit.io import ConfigError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.waymo import WaymoResult, evaluate_waymo
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, check_counts, kind_of, series_folder
+from pointdet.sources.base import (
+    Found,
+    Score,
+    all_labelled,
+    check_class_names,
+    check_counts,
+    gathered,
+    kind_of,
+    series_folder,
+)
 
 SCORED = BOX_TYPES[1:]
 
@@ -112,13 +122,10 @@ class Waymo:
 
     def score(self, found: Found, folder: Path) -> Score | None:
         """By the official rules, from a file of objects as the official tools read it: ``detections.bin``."""
-        frames, said = [], []
-        for info, detections in found:
-            frames.append(info)
-            said.append(detected_objects(info, detections, self.class_names))
+        frames, said = gathered(found, partial(detected_objects, class_names=self.class_names))
         path = folder / "detections.bin"
         write_objects(path, concatenate_objects(said))
-        if not all_labelled([info.frame_id for info in frames], [info.boxes is not None for info in frames]):
+        if not all_labelled(frames):
             return None
         truth = concatenate_objects([labelled_objects(info, info.boxes) for info in frames])
         return summary(evaluate_waymo(truth, read_objects(path)), self.class_names)
