@@ -26,6 +26,10 @@ KITTI_GROUND = -1.73
 """Of the road below KITTI's sensor, m."""
 OTHER_COLOUR = "#1f2933"
 
+MOST = 100
+"""Detections in a picture: early in training there are hundreds, under which nothing could be seen."""
+
+_LONG = 10  # classes in a legend
 _CELL = 0.05
 _DASHES = (0, (3, 2))
 _INCHES, _DPI = 9.6, 120
@@ -92,7 +96,7 @@ def draw_frame(
     _frame(plot, limits, axes)
     counts = [f"{len(points):,} points", f"{len(boxes)} detections"]
     counts += [] if true_boxes is None else [f"{len(true_boxes)} labelled"]
-    size = 13 * min(1, 50 / max(1, len(title)))  # a long name must not run into the counts
+    size = 13 * min(1, 42 / max(1, len(title)))  # a long name must not run into the counts
     figure.text(0.06, 1 - 0.26 / height, title, color=TEXT, fontsize=size, weight="bold", va="center")
     figure.text(0.96, 1 - 0.26 / height, "  ·  ".join(counts), color=FAINT, fontsize=9.5, va="center", ha="right")
     with atomic_write(Path(path)) as file:
@@ -111,10 +115,10 @@ def draw_detections(
     ground: float = KITTI_GROUND,
     axes: tuple[str, str] = ("right", "ahead"),
 ) -> None:
-    """Write the picture of a frame's detections beside its labels, if it has any.
+    """Write the picture of a frame's detections beside its labels, if it has any; of many the best :data:`MOST`.
 
     Args:
-        path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU.
+        path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU, best first.
         class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
         true_boxes, title, ground, axes: See :func:`draw_frame`.
 
@@ -122,9 +126,11 @@ def draw_detections(
         ValueError: See :func:`draw_frame`.
     """
     x0, y0, _, x1, y1, _ = point_cloud_range
+    boxes, scores, labels = (part.numpy()[:MOST] for part in (found.boxes, found.scores, found.labels))
+    title += f", best {MOST} of {len(found)}" if len(found) > MOST else ""
     draw_frame(
-        path, points, found.boxes.numpy()[:, :7], found.scores.numpy(), found.labels.numpy(), class_names,
-        true_boxes=true_boxes, title=title, limits=(x0, y0, x1, y1), ground=ground, axes=axes,
+        path, points, boxes[:, :7], scores, labels, class_names, true_boxes=true_boxes, title=title,
+        limits=(x0, y0, x1, y1), ground=ground, axes=axes,
     )  # fmt: skip
 
 
@@ -171,12 +177,13 @@ def _stamp(
 
 
 def _rings(axes: Any, limits: tuple[float, float, float, float]) -> None:
-    """Circles every ten metres, named where they cross a ray that stays inside the picture."""
+    """Circles every ten metres, or every fifty on a large picture, named where they cross a ray that stays inside the picture."""
     from matplotlib.patches import Circle
 
     x0, y0, x1, y1 = limits
     angle = 0.9 * np.arctan2(y1, x1)
-    for radius in range(10, int(np.hypot(x1, max(y1, -y0))) + 1, 10):
+    step = 10 if x1 <= 100 else 50
+    for radius in range(step, int(np.hypot(x1, max(y1, -y0))) + 1, step):
         axes.add_patch(Circle((0, 0), radius, fill=False, color=GRID, linewidth=0.8, zorder=1))
         x, y = radius * np.cos(angle), radius * np.sin(angle)
         if x0 < x < x1 and y0 < y < y1:
@@ -272,6 +279,7 @@ def _legend(axes: Any, class_names: Sequence[str], labels: np.ndarray, true_boxe
     handles: list[Any] = [
         Line2D([], [], color=_colour(label), linewidth=2, label=f"{name}  {int((labels == label).sum())}")
         for label, name in enumerate(class_names, start=1)
+        if len(class_names) <= _LONG or (labels == label).any()  # of many classes only those that are there
     ]
     if true_boxes is not None:
         pale: dict[str, Any] = {"facecolor": (1.0, 1.0, 1.0, 0.16), "edgecolor": TRUE_COLOUR, "linestyle": _DASHES}

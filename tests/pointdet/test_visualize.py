@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pointdet import visualize
-from pointdet.visualize import CLASS_COLOURS, HEIGHT_COLOURS, OTHER_COLOUR, TRUE_COLOUR, draw_frame
+from pointdet.boxes.detections import Detections
+from pointdet.visualize import CLASS_COLOURS, HEIGHT_COLOURS, OTHER_COLOUR, TRUE_COLOUR, draw_detections, draw_frame
 
 NAMES = ("Car", "Pedestrian", "Cyclist")
 NONE = np.zeros((0, 7)), np.zeros(0), np.zeros(0, dtype=np.int64)
@@ -121,3 +124,18 @@ def test_neither_import_nor_drawing_touches_matplotlibs_global_state(tmp_path: P
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.png")], check=True)
+
+
+def test_of_many_detections_the_best_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Any] = {}
+
+    def draw(path: Path, points: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *rest: Any, **more: Any) -> None:
+        drawn.update(boxes=boxes, scores=scores, title=more["title"])
+
+    monkeypatch.setattr("pointdet.visualize.draw_frame", draw)
+    scores = torch.linspace(1, 0, 130)
+    found = Detections(torch.rand(130, 9), scores, torch.ones(130, dtype=torch.int64))
+    draw_detections(tmp_path / "a.png", np.zeros((1, 3)), found, ("Car",), (0, 0, 0, 1, 1, 1), title="frame 7")
+    assert drawn["boxes"].shape == (100, 7)
+    np.testing.assert_array_equal(drawn["scores"], scores[:100].numpy())
+    assert drawn["title"] == "frame 7, best 100 of 130"
