@@ -177,7 +177,7 @@ def _stamp(
 
 
 def _rings(axes: Any, limits: tuple[float, float, float, float]) -> None:
-    """Circles every ten metres, or every fifty on a large picture, named where they cross a ray that stays inside the picture."""
+    """Circles every ten metres (fifty on a large picture), named where they cross a ray that stays inside it."""
     from matplotlib.patches import Circle
 
     x0, y0, x1, y1 = limits
