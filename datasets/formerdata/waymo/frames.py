@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from formerdata.waymo.copies import copied_frame
 from formerdata.waymo.frame import WaymoFrame
+from formerdata.waymo.layout import CACHE
 from formerdata.waymo.schema import LASERS
+from formerdata.waymo.segment import WaymoSegment
 from formerdata.waymo.split import Segment, open_split
 from formerkit.io import DataError
 
@@ -25,14 +28,16 @@ class WaymoFrames:
     The split is a folder of the v2 release's tables, or of the v1 release's ``*.tfrecord`` files.
 
     Indexes are made once and kept (``python -m formerdata.prepare waymo ROOT`` makes them all, in parallel). In
-    memory stay the keys of the frames and the tables of the last four segments (of v1, nothing but the keys).
+    memory stay the keys of the frames and the tables of the last four segments (of v1, nothing but the keys). Frames of
+    the v2 release in random order, as in training, cost what stands before them in their row group, unless there are
+    copies of their points (``python -m formerdata.prepare waymo ROOT --points``), which are read then.
 
     Args:
         split: Folder of the split, for example ``ROOT/training``.
         interval: 5 is what LION's Waymo configuration trains on (20 %); 1 is all.
         names: Segments to use; all if None.
         lasers, returns, labelled, segmentation: As in :class:`~formerdata.waymo.segment.WaymoSegment`.
-        cache_dir: Where the indexes are kept; ``SPLIT/.formerkit`` if None.
+        cache_dir: Where the indexes and copies are kept; ``SPLIT/.formerkit`` if None.
 
     Raises:
         DataError: If there are no segments, or one is broken.
@@ -54,6 +59,7 @@ class WaymoFrames:
         if interval < 1:
             raise ValueError(f"WaymoFrames.interval: expected 1 or more, got {interval}")
         self.split, self.interval = Path(split), interval
+        self.cache = Path(cache_dir) if cache_dir is not None else self.split / CACHE
         self._choice = {"lasers": lasers, "returns": returns, "segmentation": segmentation}
         self._source = open_split(split, names, labelled=labelled, cache_dir=cache_dir)
         self.segments = self._source.names
@@ -79,7 +85,12 @@ class WaymoFrames:
         if not 0 <= position < len(self):
             raise IndexError(f"frame {position} of {len(self)} in {self.split}")
         number = int(np.searchsorted(self.starts, position, side="right")) - 1
-        return self._segment(self.segments[number])[(position - int(self.starts[number])) * self.interval]
+        segment, place = self._segment(self.segments[number]), (position - int(self.starts[number])) * self.interval
+        if isinstance(segment, WaymoSegment) and not self._choice["segmentation"]:
+            frame = copied_frame(segment, place, self.cache)
+            if frame is not None:
+                return frame
+        return segment[place]
 
     def key(self, position: int) -> tuple[str, int]:
         """Segment and timestamp of a frame."""

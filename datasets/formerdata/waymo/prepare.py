@@ -12,6 +12,7 @@ import numpy as np
 
 from formerdata.progress import progress_bar
 from formerdata.scenes.series import run
+from formerdata.waymo.copies import POINTS, copy_points
 from formerdata.waymo.index import cached_index
 from formerdata.waymo.layout import CACHE, RECORDS, component_path, record_files, segments, split_folders
 from formerdata.waymo.record_segment import RecordSegment
@@ -20,10 +21,7 @@ from formerdata.waymo.schema import BOX_TYPES, LIDAR
 from formerdata.waymo.segment import WaymoSegment
 from formerdata.waymo.split import Segment
 from formerdata.waymo.table import parquet
-from formerkit.io import DataError, atomic_write
-
-POINTS = "points"
-"""Folder of the copies of points within the cache folder."""
+from formerkit.io import DataError
 
 
 @dataclass
@@ -62,7 +60,8 @@ def prepare(
         root: Folder with the splits, or one split.
         num_workers: Processes (default: one a core; 1 works in this process).
         points: Also write a copy of the points of each frame, ``.formerkit/points/SEGMENT/TIMESTAMP.npy``: [N, 8]
-            float32 x, y, z, intensity, elongation, scanner, return, in a no-label zone. Three to five MB a frame.
+            float32 x, y, z, intensity, elongation, scanner, return, in a no-label zone. Three to five MB a frame. Where
+            they are, training reads them in place of the tables.
         cache_dir: Where to write to, a folder for each split in it; ``SPLIT/.formerkit`` if None.
         progress: Show a bar.
 
@@ -102,25 +101,10 @@ def _prepare_segment(place: tuple[Path, str | Path, Path], *, points: bool) -> P
             title, timestamps = records.name, records.timestamps
         found.frames = len(timestamps)
         if points:
-            _copy_points(segment, timestamps, source, folder / POINTS / title)
+            copy_points(segment, timestamps, source, folder / POINTS / title)
     except DataError as error:
         found.problems.append(str(error))
     return found
-
-
-def _copy_points(segment: Segment, timestamps: np.ndarray, source: Path, folder: Path) -> None:
-    """Frames that have a copy newer than the images are left alone."""
-    time = source.stat().st_mtime_ns
-    for position, timestamp in enumerate(timestamps.tolist()):
-        path = folder / f"{timestamp}.npy"
-        if path.is_file() and path.stat().st_mtime_ns >= time:
-            continue
-        frame = segment[position]
-        marks = (frame.lasers, frame.returns, frame.no_label_zone)
-        rows = np.column_stack([frame.points, *(mark.astype(np.float32) for mark in marks)])
-        with atomic_write(path) as file:
-            np.save(file, rows)
-    segment.close()
 
 
 def report(parts: Sequence[Prepared]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from formerdata import prepare as program
 from formerdata.boxes import points_in_boxes
-from formerdata.waymo import LASERS, TOP, SegmentWriter, WaymoSegment, segments
+from formerdata.waymo import LASERS, TOP, SegmentWriter, WaymoFrames, WaymoSegment, segments
 from formerdata.waymo.built_in import BuiltInSegment, SegmentSettings
 from formerdata.waymo.generate import MANIFEST, generate_waymo
 from formerdata.waymo.prepare import prepare
@@ -165,6 +166,50 @@ def test_points_are_copied_if_asked(tmp_path: Path) -> None:
     prepare(split, num_workers=1, points=True, progress=False)
     assert files[1].is_file()
     assert files[0].stat().st_mtime_ns == before
+
+
+def test_copies_are_read_in_place_of_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = tmp_path / "training"
+    write_segment(split)
+    prepare(split, num_workers=1, points=True, progress=False)
+    plain = [WaymoSegment(split, "segment_a")[i] for i in range(3)]
+    folder = split / ".formerkit" / "points" / "segment_a"
+    monkeypatch.setattr(WaymoSegment, "_images", None)  # nobody looks there
+    for frames in (WaymoFrames(split), WaymoFrames(split, lasers=(1, 3), returns=(2,))):
+        for i, frame in enumerate(plain):
+            kept = np.isin(frame.lasers, (1, 2, 3, 4, 5) if len(frames._choice["lasers"]) == 5 else (1, 3))
+            kept &= np.isin(frame.returns, frames._choice["returns"])
+            found = frames[i]
+            np.testing.assert_array_equal(found.points, frame.points[kept])
+            for name in ("lasers", "returns", "no_label_zone"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(frame, name)[kept])
+                assert getattr(found, name).dtype == getattr(frame, name).dtype
+            assert found.boxes is not None
+            assert frame.boxes is not None
+            np.testing.assert_array_equal(found.boxes.boxes, frame.boxes.boxes)
+            np.testing.assert_array_equal(found.world_from_vehicle, frame.world_from_vehicle)
+    first = folder / f"{plain[0].timestamp}.npy"
+    first.write_bytes(first.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"npy: cannot be read .*; expected a copy of points; remove it"):
+        WaymoFrames(split)[0]
+    np.save(first, np.zeros((3, 5), np.float32))
+    with pytest.raises(DataError, match=r"npy: float32 \[3, 5\]; expected float32 \[N, 8\]"):
+        WaymoFrames(split)[0]
+
+
+def test_copies_that_are_older_than_the_tables_are_not_read(tmp_path: Path) -> None:
+    split = tmp_path / "training"
+    write_segment(split)
+    prepare(split, num_workers=1, points=True, progress=False)
+    copies = sorted((split / ".formerkit" / "points" / "segment_a").glob("*.npy"))
+    wanted = WaymoFrames(split)[0].points
+    rows = np.load(copies[0])
+    np.save(copies[0], rows + np.float32(1) * (np.arange(8) < 3))
+    assert np.abs(WaymoFrames(split)[0].points - wanted).max() > 0.9  # the copy is what is read
+    os.utime(copies[0], ns=(0, 0))
+    np.testing.assert_array_equal(WaymoFrames(split)[0].points, wanted)
+    np.save(copies[0], rows + np.float32(1) * (np.arange(8) < 3))
+    np.testing.assert_array_equal(WaymoFrames(split, segmentation=True)[0].points, wanted)
 
 
 def test_prepare_goes_on_after_a_broken_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
