@@ -165,7 +165,7 @@ def test_some_classes_in_their_order(root: Path) -> None:
 
 def test_augmentation_depends_on_seed_epoch_and_frame_alone(root: Path) -> None:
     plain = data(root, point_cloud_range=WIDE, augmentations=NOTHING)[0]
-    scene_only = replace(nuscenes_augmentations(epochs=2), sampling=None)
+    scene_only = replace(nuscenes_augmentations(), sampling=None, epochs=2)
     made = data(root, point_cloud_range=WIDE, augmentations=scene_only, seed=5)
     before = points_in_boxes(plain.points, plain.boxes).sum(1)
     for epoch in range(2):

@@ -377,7 +377,7 @@ def test_argoverse_2s_backbone_has_as_many_parameters_as_published(operator: Any
     ("arguments", "message"),
     [
         ({"bev_kind": "wide"}, "bev_kind: expected one of plain, residual, none, got 'wide'"),
-        ({"head_kind": "query"}, "head_kind: expected one of anchor, center, sparse_center, got 'query'"),
+        ({"head_kind": "query"}, "head_kind: expected one of anchor, center, sparse_center, transfusion, got 'query'"),
         ({"bev_kind": "none"}, "none and sparse_center go together.* got none and anchor"),
         ({"head_kind": "sparse_center"}, "none and sparse_center go together.* got plain and sparse_center"),
         ({"voxel_size": (0.3, 0.4, 0.5)}, "whole number"),

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from pointdet.boxes.nms import rotated_nms
 from pointdet.boxes.overlap import iou_3d
+from pointdet.models.assignment import cheapest_pairs
 from pointdet.models.lion import LION, BackboneSettings
 from pointdet.models.lion_names import from_reference, to_reference
 from pointdet.models.residual_backbone import ResidualBEVSettings
@@ -93,6 +94,7 @@ def test_costs_as_the_formulas_read(seed: int, count: int) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(0, 15))
+@example(seed=0, count=8)  # two pairings of the same cost
 def test_losses_as_the_formulas_read(seed: int, count: int) -> None:
     from scipy.optimize import linear_sum_assignment
 
@@ -103,7 +105,10 @@ def test_losses_as_the_formulas_read(seed: int, count: int) -> None:
     found = model.losses(out, boxes, labels)
     there = decode_boxes(out.codes[0], model.origin, model.cell_size)
     cost = pairing_cost(out.classes[0], there, labels[0], boxes[0], (12.0, 8.0), (0.15, 0.25, 0.25))
-    pairs = list(zip(*linear_sum_assignment(cost), strict=True))
+    best = cost[linear_sum_assignment(cost)].sum()
+    # Distances along the axes add up to the same for many a pairing: of equals ours is taken, not scipy's.
+    pairs = [(m, p) for m, p in enumerate(cheapest_pairs(cost)) if p >= 0]
+    assert sum(cost[pair] for pair in pairs) == pytest.approx(best, abs=1e-6)
     assert len(pairs) == min(count, 10)
     of_class = missed = unfit = 0.0
     labels_of = {p: labels[0, m].item() - 1 for m, p in pairs}
