@@ -104,9 +104,8 @@ def draw(cells: Sequence[Cell], path: Path) -> None:
     axes.imshow(shades, cmap="YlGnBu", vmin=0, vmax=1.25, aspect="auto")
     for cell in cells:
         x, y = tasks.index(cell.task), rows.index((cell.encoder, cell.tokens))
-        axes.text(
-            x, y, cell.shown, ha="center", va="center", fontsize=8, color="white" if shades[y][x] > 0.8 else "black"
-        )
+        words, colour = cell.shown.replace(" (", "\n("), "white" if shades[y][x] > 0.8 else "black"
+        axes.text(x, y, words, ha="center", va="center", fontsize=6 if "\n" in words else 8, color=colour)
     heads = [f"{task}\n{_head(task, cells)}" for task in tasks]
     axes.set_xticks(range(len(tasks)), heads, fontsize=9)
     axes.set_yticks(range(len(rows)), [f"{encoder}: {tokens}" for encoder, tokens in rows], fontsize=9)
