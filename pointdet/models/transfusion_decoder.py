@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from formerkit.training.batch_norm import normalise_by_all
 from pointdet.models.local_attention import Border, local_attention, window_cells
 
 
@@ -37,21 +38,11 @@ class PlanePosition(nn.Module):
             return self.project(torch.relu(x)).transpose(1, 2)
 
     def _weighted_norm(self, x: Tensor, counts: Tensor) -> Tensor:
-        norm, total = self.norm, counts.sum()
+        total = counts.sum()
         share = (counts / total)[:, None].to(x.dtype)
         mean = (x * share).sum((0, 2))
-        centred = x - mean[:, None]
-        variance = (centred.square() * share).sum((0, 2))
-        with torch.no_grad():
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            assert norm.num_batches_tracked is not None
-            assert norm.momentum is not None
-            norm.running_mean.lerp_(mean.to(norm.running_mean), norm.momentum)
-            norm.running_var.lerp_((variance * total / (total - 1)).to(norm.running_var), norm.momentum)
-            norm.num_batches_tracked += 1
-        scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        return centred * scale[:, None] + norm.bias[:, None]
+        variance = ((x - mean[:, None]).square() * share).sum((0, 2))
+        return normalise_by_all(x, self.norm, mean, variance, total)
 
 
 class LocalDecoder(nn.Module):

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from pointdet.boxes.detections import Detections
-from pointdet.models.center_head import heatmap_focal_loss
+from pointdet.models.center_codes import widened
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
-from pointdet.models.losses import sigmoid_focal_loss
+from pointdet.models.losses import heatmap_focal_loss, sigmoid_focal_loss
 from pointdet.models.proposals import Proposals, best_proposals
 from pointdet.models.transfusion_decoder import LocalDecoder, cell_places
 from pointdet.models.transfusion_settings import TransFusionSettings
@@ -138,14 +138,14 @@ class TransFusionHead(nn.Module):
             raise ValueError(f"TransFusionHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
         height, width = self.map_size
         shared = self.shared(x.transpose(2, 3))
-        logits = _wide(self.heatmap(shared))
+        logits = widened(self.heatmap(shared))
         chosen = best_proposals(logits, self.settings.proposals, self.every_cell)
         cells = shared.flatten(2).transpose(1, 2)
         query = cells.gather(1, chosen.cell[..., None].expand(-1, -1, cells.shape[2]))
         one_hot = nn.functional.one_hot(chosen.label, self.num_classes).to(cells.dtype)
         query = query + self.class_encoding(one_hot.transpose(1, 2)).transpose(1, 2)
         query = self.decoder(query, cells, chosen.cell, (width, height)).transpose(1, 2)
-        said = {name: _wide(branch(query)).transpose(1, 2) for name, branch in self.predictions.items()}
+        said = {name: widened(branch(query)).transpose(1, 2) for name, branch in self.predictions.items()}
         place = said["center"] + cell_places(chosen.cell, height)
         codes = torch.cat([place, *(said[name] for name in ("height", "dim", "rot", "vel"))], -1)
         return TransFusionOutput(logits.transpose(2, 3), chosen, codes, said["heatmap"], said["iou"][..., 0])
@@ -230,7 +230,3 @@ class TransFusionHead(nn.Module):
         said = decode_boxes(codes, self.origin, self.cell_size)
         overlaps = paired_iou_3d(said[:, :7].double().cpu().numpy(), boxes[:, :7].double().cpu().numpy())
         return torch.from_numpy(overlaps).to(codes)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -10,7 +10,7 @@ import numpy as np
 
 from formerdata.argoverse2.boxes import Argoverse2Boxes, empty_boxes
 from formerdata.argoverse2.files import LogFolder, log_folders, read_annotations
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.progress import progress_bar
 from formerkit.io import DataError
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from formerdata.argoverse2.boxes import Argoverse2Boxes
 from formerdata.argoverse2.schema import ANNOTATION_CATEGORIES
+from formerdata.rules import first_broken
 
 _OF_SWEEPS = ("log_ids", "timestamps", "counts")
 _DTYPES = {
@@ -125,9 +126,4 @@ def first_impossible(objects: Argoverse2Objects) -> tuple[int, str, str, str] | 
         ("score", objects.scores, np.isfinite(objects.scores), "a finite number"),
         ("num_points", objects.num_points, objects.num_points >= -1, "0 or more, or -1 if not stated"),
     )
-    broken = [(int(np.argmin(fine)), i) for i, (_, _, fine, _) in enumerate(rules) if not fine.all()]
-    if not broken:
-        return None
-    row, i = min(broken)
-    field, values, _, expected = rules[i]
-    return row, field, str(values[row].tolist()), expected
+    return first_broken(rules)

@@ -1,15 +1,9 @@
 """Database of labelled objects with their points, to paste into other scans (ground-truth sampling).
 
-How a data set uses it, in three lines. Its class has ``augmentations`` and ``class_names``, and a method
-``plain_sample(position)`` which gives the :class:`~formerdata.detection.Sample` of a frame before any change: all of
-its points and boxes, labels 0 for classes that are not detected::
+How a data set uses it, in a line. It is a :class:`~formerdata.detection.DetectionDataset`, and ends its ``__init__``
+with the files that samples are made of, and the settings that change what is in a sample::
 
-    # at the end of __init__: the files that samples are made of, and the settings that change what is in a sample
     self.database = object_database(self, folder, sources, key=f"{sweeps} sweeps")
-    # in __getitem__, in training
-    random = generator(self.seed, "augment", epoch, sample.info.frame_id)
-    sample = self.augmentations(sample, self.database, self.class_names, random, epoch)
-    return cut_for_training(sample, self.point_cloud_range, random)
 
 ``augmentations`` is a :class:`~formerdata.detection.Augmentations`; without ``sampling`` the database is None, and
 nothing is built. Points are kept as samples have them, with the same features (on Waymo after the hyperbolic tangent),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.nuscenes.annotations import read_annotations
 from formerdata.nuscenes.objects import NuScenesObjects, NuScenesTruth
 from formerdata.nuscenes.poses import inverse_pose, pose_matrices

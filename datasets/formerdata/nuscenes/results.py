@@ -13,6 +13,7 @@ import numpy as np
 from formerdata.nuscenes.json_stream import JsonStream
 from formerdata.nuscenes.objects import NuScenesObjects, typed_objects
 from formerdata.nuscenes.schema import ATTRIBUTES, CLASS_NAMES, MAX_BOXES
+from formerdata.rules import first_broken
 from formerkit.io import DataError, atomic_write
 
 _LABELS = {name: i for i, name in enumerate(CLASS_NAMES, start=1)}
@@ -91,12 +92,7 @@ def first_impossible(found: NuScenesObjects) -> tuple[int, str, str, str] | None
             f"-1 to {len(ATTRIBUTES) - 1}",
         ),
     )  # fmt: skip
-    broken = [(int(np.argmin(fine)), i) for i, (_, _, fine, _) in enumerate(rules) if not fine.all()]
-    if not broken:
-        return None
-    row, i = min(broken)
-    field, values, _, expected = rules[i]
-    return row, field, str(values[row].tolist()), expected
+    return first_broken(rules)
 
 
 def read_results(

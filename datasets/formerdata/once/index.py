@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.once.boxes import CLASS_NAMES, ONCEBoxes
 from formerdata.once.layout import ONCELayout
 from formerdata.once.sequence import SequenceFrame, read_sequence

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from formerdata.rules import first_broken
 from formerdata.waymo.schema import BOX_TYPES
 
 TYPE_NAMES = tuple(name.upper() for name in BOX_TYPES)
@@ -130,9 +131,4 @@ def first_impossible(objects: WaymoObjects) -> tuple[int, str, str, str] | None:
         ("difficulty", objects.difficulty, np.isin(objects.difficulty, (0, 1, 2)), "1, 2, or 0 if not stated"),
         ("num_points", objects.num_points, objects.num_points >= -1, "0 or more, or -1 if not stated"),
     )
-    broken = [(int(np.argmin(fine)), i) for i, (_, _, fine, _) in enumerate(rules) if not fine.all()]
-    if not broken:
-        return None
-    row, i = min(broken)
-    field, values, _, expected = rules[i]
-    return row, field, str(values[row].tolist()), expected
+    return first_broken(rules)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.kitti.cache import cached
+from formerdata.cache import cached
 from formerdata.waymo.layout import CACHE
 from formerdata.waymo.record_frame import RecordFrame, head_of_frame, parse_frame
 from formerdata.waymo.tfrecord import FOOTER, HEADER, open_records, read_length, read_record

@@ -12,7 +12,7 @@ from formerdata.nuscenes import NuScenesWriter, RawScan
 from formerdata.nuscenes.__main__ import main
 from formerdata.nuscenes.built_in import VERSION, SceneSettings, generate_nuscenes
 from formerdata.nuscenes.cuboids import BEAMS, cast, ray_directions
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from formerkit.io import DataError
@@ -21,10 +21,12 @@ from tests.formerdata.nuscenes.made_up import records_of, small_scenes
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32 - 1))
+@example(36963)
 def test_a_ray_ends_where_it_first_meets_a_box_or_the_ground(seed: int) -> None:
     rng = np.random.default_rng(seed)
     directions, _ = ray_directions(12)
     far, angle = rng.uniform(5, 12, 3), rng.uniform(-3, 3, 3)
+    angle[0] = np.arctan2(directions[0, 1], directions[0, 0])  # a few rays miss three boxes at random, now and then
     place = np.stack([far * np.cos(angle), far * np.sin(angle), rng.uniform(0.5, 3, 3)], axis=1)
     boxes = np.column_stack([place, rng.uniform(1, 4, (3, 3)), rng.uniform(-3, 3, 3)])
     origin = np.array([0.0, 0.0, 1.8])
