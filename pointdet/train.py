@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from formerdata.detection import load_batches
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
-from formerkit.io import CheckpointError, ConfigError, DataError, FormerkitError
+from formerkit.io import CheckpointError, ConfigError, FormerkitError
 from formerkit.memory import keep_freed_memory
 from pointdet.settings import instantiate, make_model, parse
 
@@ -55,12 +55,13 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     from formerkit.training.run import Run, environment
     from formerkit.training.sampler import RunSampler
     from pointdet.record import Record
+    from pointdet.sources.base import absent
 
     data, settings, model_arguments = instantiate(config)
     fabric = make_fabric(settings)
     is_real = data.is_present(data.root)
     if not is_real and not data.has_built_in:
-        raise DataError(data.root, f"no {data.title} there, nor built-in scenes of its kind", expected="its folder")
+        raise absent(data)
     fabric.print(f"training on {data.title} at {data.root}" if is_real else _announcement(data, builtin))
     torch.manual_seed(torch_seed(config.seed, "weights"))
     lion = make_model(data, model_arguments)

@@ -26,10 +26,9 @@ from formerdata.argoverse2 import (
 from formerdata.detection import Augmentations, Sample
 from formerdata.detection.cut import Range
 
-from formerkit.io import DataError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.argoverse2 import Argoverse2Result, evaluate_argoverse2
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, gathered
+from pointdet.sources.base import Found, Score, absent, all_labelled, check_class_names, gathered
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class Argoverse2:
         Raises:
             DataError: Always.
         """
-        raise DataError(
-            self.root, "no Argoverse 2 there, nor built-in scenes of its kind", expected="SPLIT/LOG/sensors"
-        )
+        raise absent(self)
 
     def frame_sets(self, seed: int) -> tuple[Argoverse2Dataset, Argoverse2Dataset]:
         """See :class:`~pointdet.sources.base.Source`."""

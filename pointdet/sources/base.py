@@ -14,7 +14,7 @@ import numpy as np
 from formerdata.detection import FrameSet, Sample
 from formerdata.detection.cut import Range
 
-from formerkit.io import ConfigError, atomic_write
+from formerkit.io import ConfigError, DataError, atomic_write
 from pointdet.boxes.detections import Detections
 
 AnyObjects = TypeVar("AnyObjects")
@@ -147,6 +147,12 @@ def all_labelled(frames: Sequence[Any], labels: str = "boxes") -> bool:
     if without and len(without) < len(frames):
         raise ValueError(f"frame {without[0].frame_id} has no labels, others have: it cannot be scored")
     return not without
+
+
+def absent(source: Source) -> DataError:
+    """The error about a data set that is not there, and that nothing built in can replace."""
+    problem = f"no {source.title} there, nor built-in scenes of its kind"
+    return DataError(source.root, problem, expected="its folder")
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str]) -> None:

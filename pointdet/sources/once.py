@@ -13,10 +13,9 @@ from formerdata.detection.cut import Range
 from formerdata.kitti.files import read_scan
 from formerdata.once import CLASS_NAMES, ONCEBoxes, ONCEDataset, ONCEInfo, once_augmentations
 
-from formerkit.io import DataError
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.once import ONCEResult, evaluate_once
-from pointdet.sources.base import Found, Score, all_labelled, check_class_names, gathered, write_json
+from pointdet.sources.base import Found, Score, absent, all_labelled, check_class_names, gathered, write_json
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class ONCE:
         Raises:
             DataError: Always.
         """
-        raise DataError(self.root, "no ONCE there, nor built-in scenes of its kind", expected="data and ImageSets")
+        raise absent(self)
 
     def frame_sets(self, seed: int) -> tuple[ONCEDataset, ONCEDataset]:
         """See :class:`~pointdet.sources.base.Source`."""
