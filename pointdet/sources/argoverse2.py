@@ -76,7 +76,7 @@ class Argoverse2:
         Raises:
             DataError: Always.
         """
-        raise absent(self)
+        raise absent(self, expected="SPLIT/LOG/sensors")
 
     def frame_sets(self, seed: int) -> tuple[Argoverse2Dataset, Argoverse2Dataset]:
         """See :class:`~pointdet.sources.base.Source`."""

@@ -149,10 +149,10 @@ def all_labelled(frames: Sequence[Any], labels: str = "boxes") -> bool:
     return not without
 
 
-def absent(source: Source) -> DataError:
+def absent(source: Source, expected: str = "its folder") -> DataError:
     """The error about a data set that is not there, and that nothing built in can replace."""
     problem = f"no {source.title} there, nor built-in scenes of its kind"
-    return DataError(source.root, problem, expected="its folder")
+    return DataError(source.root, problem, expected=expected)
 
 
 def check_class_names(names: Sequence[str], known: Sequence[str]) -> None:

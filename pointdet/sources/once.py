@@ -63,7 +63,7 @@ class ONCE:
         Raises:
             DataError: Always.
         """
-        raise absent(self)
+        raise absent(self, expected="data and ImageSets")
 
     def frame_sets(self, seed: int) -> tuple[ONCEDataset, ONCEDataset]:
         """See :class:`~pointdet.sources.base.Source`."""
