@@ -91,10 +91,8 @@ def main() -> None:
     print(source.score(detect(model, [collate([sample]) for sample in samples]), arguments.output).table)
     for sample in samples:
         for info, found in detect(model, [collate([sample])]):
-            draw_detections(
-                arguments.output / f"{info.frame_id}.png", sample.points, found, model.class_names,
-                model.point_cloud_range, true_boxes=source.true_boxes(info), title=f"frame {info.frame_id}",
-            )  # fmt: skip
+            path = arguments.output / f"{info.frame_id}.png"
+            draw_detections(path, source, sample, found, title=f"frame {info.frame_id}")
     report([sample.info.objects for sample in samples if sample.info.objects is not None], arguments)
 
 

@@ -68,11 +68,8 @@ def main() -> None:
             ((info, found),) = detect(model, [collate([sample])])
             seconds = time.perf_counter() - begin
             none = Detections(found.boxes[:0], found.scores[:0], found.labels[:0])
-            draw_detections(
-                arguments.output / f"{name}_{info.frame_id}.png", sample.points, none, source.class_names,
-                source.point_cloud_range, true_boxes=source.true_boxes(info), title=f"{source.title} {info.frame_id}",
-                ground=source.ground, axes=source.axes,
-            )  # fmt: skip
+            path = arguments.output / f"{name}_{info.frame_id}.png"
+            draw_detections(path, source, sample, none, title=f"{source.title} {info.frame_id}")
             print(
                 f"{source.title:<12} {info.frame_id[-24:]:<24} {len(sample.points):>7,} points, {len(sample.boxes):>3} "
                 f"labels, {len(found):>3} detections, {seconds:5.1f} s"

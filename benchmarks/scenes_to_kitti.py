@@ -39,10 +39,7 @@ def main() -> None:
             source.write_results(path, info, boxes)
             truth.append(info.objects)
             found.append(read_objects(f"{path}.txt"))
-            draw_detections(
-                f"{path}.png", sample.points, boxes, model.class_names, model.point_cloud_range,
-                true_boxes=source.true_boxes(info), title=f"frame {info.frame_id}",
-            )  # fmt: skip
+            draw_detections(f"{path}.png", source, sample, boxes, title=f"frame {info.frame_id}")
     result = evaluate(truth, found, model.class_names)
     print(f"{len(truth)} real frames, {sum(map(len, found))} detections, in {arguments.output}\n{result.table()}")
     curve = result.curve("Car", "bev", "moderate", loose=True)

@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(config: Namespace) -> dict[str, Any] | None:
     """Train as ``config`` says; returns the result (None in all processes but the first)."""
+    from formerkit.processes import first_process_first
     from formerkit.training.fabric import make_fabric
     from formerkit.training.resume import plain
     from graphformers.fitting import fit_task
@@ -45,7 +46,7 @@ def train(config: Namespace) -> dict[str, Any] | None:
 
     source, encoding, tokens, settings, arguments = instantiate(config)
     fabric = make_fabric(settings)
-    with fabric.rank_zero_first():  # the others find what was generated and cached
+    with first_process_first():  # the others find what was generated and cached
         task = prepared(matching(source.task(), config.model.name).checked(), encoding, tokens, config.cache_dir)
     return fit_task(
         fabric, replace(task, learnt_from=tuple(config.learn_from)),

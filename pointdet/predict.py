@@ -1,7 +1,8 @@
 """Detect in scans: ``python -m pointdet.predict CHECKPOINT SCAN_OR_FOLDER``.
 
-Writes a result file and a bird's-eye picture for each frame. A scan inside a KITTI folder brings its calibration, image
-size and labels along; any other scan is taken as it is, and its results then carry boxes that no image confirms.
+Writes a result file, in the form of the data set that was trained on, and a bird's-eye picture for each frame. A scan
+inside a KITTI folder brings its calibration, image size and labels along; any other scan is taken as it is, and its
+results then carry boxes that no image confirms.
 """
 
 from __future__ import annotations
@@ -99,11 +100,7 @@ def predict(
         for info, found in detect(model, [collate([sample])], device):
             data.write_results(Path(output) / name, info, found)
             if pictures:
-                draw_detections(
-                    Path(output) / f"{name}.png", sample.points, found, data.class_names,
-                    data.point_cloud_range, true_boxes=data.true_boxes(info), title=f"frame {name}",
-                    ground=data.ground, axes=data.axes,
-                )  # fmt: skip
+                draw_detections(Path(output) / f"{name}.png", data, sample, found, title=f"frame {name}")
             count += 1
             print(f"{name}: {len(found)} detections")
     print(f"{count} frames, results in {output}")
@@ -117,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     parser = ArgumentParser(prog="python -m pointdet.predict", description=__doc__)
     parser.add_argument("checkpoint", type=str, help="folder of a checkpoint or of a run, or a converted file")
-    parser.add_argument("source", type=str, help="a scan (.bin, .npy, .pcd, .ply), or a folder of scans")
+    parser.add_argument("source", type=str, help="a scan, or a folder of scans (of KITTI: .bin, .npy, .pcd, .ply)")
     parser.add_argument("--output", type=str, default="predictions", help="folder of the results")
     parser.add_argument("--pictures", type=bool, default=True, help="draw each frame")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1, ...; auto prefers cuda")

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from formerdata.detection import FrameSet, collate, load_batches
+from formerdata.detection import FrameSet, collate
 
 import formerkit
 from formerkit.io import DataError
+from formerkit.processes import share_buffers, wait_for_all
 from formerkit.training.checkpoint import finite_weights, save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
 from formerkit.training.settings import OneCycleTraining
-from pointdet.inference import detect
-from pointdet.sources import Score, Source
+from pointdet.inference import detect, detect_shared
+from pointdet.sources import Found, Score, Source
 from pointdet.visualize import draw_detections
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PICTURES = 4
 
 @dataclass
 class Record:
-    """Validates and saves; only the first process does anything.
+    """Validates and saves. Each process detects in its part of the frames; the first one scores and writes.
 
     Attributes:
         fabric: Devices and precision of the run.
@@ -68,32 +69,35 @@ class Record:
 
     def validate(self, step: int) -> None:
         """Score the validation frames, print the table, draw some, keep the best weights."""
-        if self.run is None:
-            return
         begin = time.perf_counter()
-        score = self._score(self.run.folder / "results" / f"step_{step:08d}")
+        share_buffers(self.model)
+        settings = self.settings
+        # In float32, whatever training computes in: as prediction from the checkpoint will.
+        found = detect_shared(
+            self.model, self.val_set, settings.batch_size, num_workers=settings.num_workers, device=self.fabric.device
+        )
+        if self.run is not None and found is not None:
+            self._keep(self.run, step, found, begin)
+        wait_for_all()  # for as long as scoring takes; waiting for gradients would end after ten minutes
+
+    def _keep(self, run: Run, step: int, found: Found, begin: float) -> None:
+        score = self.source.score(found, run.folder / "results" / f"step_{step:08d}")
+        if score is None:
+            raise DataError(self.source.root, "no frame for validation has labels", expected="a split with labels")
         table = (
             f"validation after {step} steps, {len(self.val_set)} frames ({self.origin}), "
             f"{time.perf_counter() - begin:.0f} s\n{score.table}\n"
         )
         print(f"\n{table}", flush=True)
-        self.run.log(step, **{f"val/{key}": value for key, value in score.logged.items()})
+        run.log(step, **{f"val/{key}": value for key, value in score.logged.items()})
         about = {"step": step, "source": self.origin, score.main_name: score.main}
-        self.run.write_json("metrics.json", {**about, **score.values})
-        self.run.write_text("metrics.txt", table)
-        self._draw(self.run, step, score)
+        run.write_json("metrics.json", {**about, **score.values})
+        run.write_text("metrics.txt", table)
+        self._draw(run, step, score)
         if score.main > self.best:
             self.best = score.main
             weights, state = self.model.state_dict(), self._state(step)
-            save_checkpoint(self._checkpoints(self.run), step, weights, None, state, kind="best", keep=1)
-
-    def _score(self, results: Path) -> Score:
-        batches = load_batches(self.val_set, self.settings.batch_size, num_workers=self.settings.num_workers)
-        # In float32, whatever training computes in: as prediction from the checkpoint will.
-        score = self.source.score(detect(self.model, batches, self.fabric.device), results)
-        if score is None:
-            raise DataError(self.source.root, "no frame for validation has labels", expected="a split with labels")
-        return score
+            save_checkpoint(self._checkpoints(run), step, weights, None, state, kind="best", keep=1)
 
     def _draw(self, run: Run, step: int, score: Score) -> None:
         """Some frames, the same ones each time and spread over the split; and the curves so far."""
@@ -101,12 +105,9 @@ class Record:
         for i in range(count):
             sample = self.val_set[i * len(self.val_set) // count]
             ((info, found),) = detect(self.model, [collate([sample])], self.fabric.device)
-            draw_detections(
-                run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png", sample.points, found,
-                self.source.class_names, self.source.point_cloud_range, true_boxes=self.source.true_boxes(info),
-                title=f"frame {info.frame_id} after {step:,} steps", ground=self.source.ground,
-                axes=self.source.axes,
-            )  # fmt: skip
+            path = run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png"
+            title = f"frame {info.frame_id} after {step:,} steps"
+            draw_detections(path, self.source, sample, found, title=title)
         panels = (
             Panel("training loss", {"loss": "loss"}, smooth=True, log=True),
             Panel(score.axis, {f"val/{key}": name for name, key in score.lines.items()}, limits=(0.0, 100.0)),

@@ -1,5 +1,7 @@
 """Score a detector on a split: ``python -m pointdet.test CHECKPOINT --root /path/to/data``.
 
+Several processes share the frames: ``torchrun --nproc-per-node 8 -m pointdet.test CHECKPOINT ...``.
+
 Writes detections in the form of the data set's own tools (KITTI: a text file a frame; Waymo: ``detections.bin``), reads
 them again and prints the table of its evaluation. A split without labels is only written.
 """
@@ -12,8 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from formerdata.detection import load_batches
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
 from formerkit.io import DataError, FormerkitError, atomic_write
@@ -37,7 +37,8 @@ def score_checkpoint(
         split: The one that was validated on if None.
         output: Folder of the results.
         batch_size: Frames at a time. num_workers: Processes that read them.
-        device: Where to compute, as torch names it; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+        device: Where to compute, as torch names it; ``auto`` is ``cuda`` where there is one, else ``cpu``. Of several
+            processes each takes its own GPU.
 
     Returns:
         Number of frames.
@@ -46,18 +47,23 @@ def score_checkpoint(
         ConfigError: If there is no such device.
         DataError: If the data are absent or wrong.
     """
-    from pointdet.inference import detect, usable_device
+    from formerkit.processes import first_process_first, join_torchrun
+    from pointdet.inference import detect_shared, own_device
     from pointdet.predict import load_detector
 
-    device = usable_device(device)
+    join_torchrun()
+    device = own_device(device)
     model, source = load_detector(checkpoint)
     source = source if root is None else replace(source, root=root)  # type: ignore[type-var]
     if not source.is_present(source.root):
         raise DataError(source.root, f"no {source.title} there", expected="its folder (--root)")
-    frames = source.frames(split or source.val_split)
-    batches = load_batches(frames, batch_size, num_workers=num_workers, pin_memory=device.startswith("cuda"))
+    with first_process_first():  # the others find indexes ready
+        frames = source.frames(split or source.val_split)
     begin = time.perf_counter()
-    score = source.score(detect(model.to(device), batches, device), Path(output))
+    found = detect_shared(model.to(device), frames, batch_size, num_workers=num_workers, device=device)
+    if found is None:  # not the first process
+        return len(frames)
+    score = source.score(found, Path(output))
     seconds = time.perf_counter() - begin
     print(f"{len(frames)} frames in {seconds:.0f} s, detections in {output}")
     if score is None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from pointdet.sources import Source
 
-DESCRIPTION = "Train LION on KITTI, Waymo, nuScenes or Argoverse 2, or on built-in scenes where they are absent."
+DESCRIPTION = (
+    "Train LION on KITTI, Waymo, nuScenes, Argoverse 2 or ONCE; without one of the first three, on built-in scenes."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     """Train as ``config`` says; ``builtin`` is what it changed for want of the data."""
     import torch
 
+    from formerkit.processes import first_process_first
     from formerkit.seeds import torch_seed
     from formerkit.training.fabric import make_fabric, prepare
     from formerkit.training.loop import Hooks, fit
@@ -76,7 +79,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     elif config.weights is not None:
         load_weights_of(lion, config.weights)
         fabric.print(f"starting from the weights of {config.weights}")
-    with fabric.rank_zero_first():  # the others find scenes and caches ready
+    with first_process_first():  # the others find scenes and caches ready
         source = data if is_real else data.built_in(config.seed)
         train_set, val_set = source.frame_sets(config.seed)
     samples = settings.batch_size * settings.accumulate * fabric.world_size

@@ -13,7 +13,10 @@ from formerdata.boxes import bev_corners
 from formerkit.io import atomic_write
 
 if TYPE_CHECKING:
+    from formerdata.detection import Sample
+
     from pointdet.boxes.detections import Detections
+    from pointdet.sources import Source
 
 BACKGROUND, PANEL, GRID, TEXT, FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
 TRUE_COLOUR = "#f4f7fa"
@@ -104,33 +107,26 @@ def draw_frame(
 
 
 def draw_detections(
-    path: str | os.PathLike[str],
-    points: np.ndarray,
-    found: Detections,
-    class_names: Sequence[str],
-    point_cloud_range: Sequence[float],
-    *,
-    true_boxes: np.ndarray | None = None,
-    title: str = "",
-    ground: float = KITTI_GROUND,
-    axes: tuple[str, str] = ("right", "ahead"),
+    path: str | os.PathLike[str], source: Source, sample: Sample, found: Detections, *, title: str = ""
 ) -> None:
     """Write the picture of a frame's detections beside its labels, if it has any; of many the best :data:`MOST`.
 
     Args:
-        path: The picture. points: [N, 3+], LiDAR frame. found: On the CPU, best first.
-        class_names: Of the labels 1, 2, ... point_cloud_range: What the detector sees, m.
-        true_boxes, title, ground, axes: See :func:`draw_frame`.
+        path: The picture.
+        source: Whose frame it is. sample: The frame.
+        found: On the CPU, best first.
+        title: Shown above.
 
     Raises:
         ValueError: See :func:`draw_frame`.
     """
-    x0, y0, _, x1, y1, _ = point_cloud_range
+    x0, y0, _, x1, y1, _ = source.point_cloud_range
     boxes, scores, labels = (part.numpy()[:MOST] for part in (found.boxes, found.scores, found.labels))
     title += f", best {MOST} of {len(found)}" if len(found) > MOST else ""
     draw_frame(
-        path, points, boxes[:, :7], scores, labels, class_names, true_boxes=true_boxes, title=title,
-        limits=(x0, y0, x1, y1), ground=ground, axes=axes,
+        path, sample.points, boxes[:, :7], scores, labels, source.class_names,
+        true_boxes=source.true_boxes(sample.info), title=title, limits=(x0, y0, x1, y1), ground=source.ground,
+        axes=source.axes,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from formerkit.io import FormerkitError
+from formerkit.processes import everywhere
 from formerkit.seeds import torch_seed
 from formerkit.training.progress import Progress
 from formerkit.training.run import Run
@@ -92,7 +93,8 @@ def fit(
                 seen.append((_frame_ids(batch), terms["loss"].item()))
             clipped = fabric.clip_gradients(model, optimizer, max_norm=settings.clip_norm, error_if_nonfinite=False)
             norm = float("nan") if clipped is None else clipped.item()
-            if math.isfinite(norm) and math.isfinite(losses["loss"]):
+            # In all processes or none: one that left out a step alone would go on with other weights.
+            if everywhere(math.isfinite(norm) and math.isfinite(losses["loss"]), fabric.device):
                 optimizer.step()
                 bad = 0
             else:

@@ -20,7 +20,7 @@ training: {{num_workers: 0, accelerator: cpu, precision: 32-true, log_every: 1, 
 builtin:
   data:
     builtin_train: 8
-    builtin_val: 1
+    builtin_val: 3
     point_cloud_range: [0, -19.2, -3, 38.4, 19.2, 1]
     augmentations: {{sampling: null}}
   # Without generation of voxels: rounding changes which respond most, and with them the gradient by 1e-3.
@@ -51,14 +51,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def logged(root: Path, name: str, *options: str, processes: int = 1) -> dict[tuple[int, str], float]:
-    """What a run of four samples a step logs, started as people start it."""
+def run(program: str, *options: str, processes: int) -> str:
+    """What a program prints, started as people start it."""
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
-    command = [sys.executable, *start, "-m", "pointdet.train", str(root / "config.yaml"), "--output", str(root / name)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "datasets")])
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, *start, "-m", program, *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def logged(root: Path, name: str, *options: str, processes: int = 1) -> dict[tuple[int, str], float]:
+    """What a run of four samples a step logs."""
+    run("pointdet.train", str(root / "config.yaml"), "--output", str(root / name), *options, processes=processes)
     rows = csv.reader((root / name / "metrics.csv").read_text().splitlines()[1:])
     return {(int(step), key): float(value) for step, key, value in rows}
 
@@ -74,3 +80,17 @@ def test_two_processes_learn_what_one_does(root: Path) -> None:
     # Adam's first steps go by the signs of gradients, which rounding turns where they are next to nothing.
     assert two[2, "loss"] == pytest.approx(one[2, "loss"], rel=1e-2)
     assert max(step for step, _ in two) == 2
+    assert [len(list((root / name / "results" / "step_00000002").iterdir())) for name in ("one", "two")] == [3, 3]
+    one_table, two_table = (scored(root, str(root / f"results_{count}"), processes=count) for count in (1, 2))
+    assert one_table == two_table
+    for path in (root / "results_1").iterdir():
+        assert (root / "results_2" / path.name).read_bytes() == path.read_bytes()
+
+
+def scored(root: Path, output: str, *, processes: int) -> list[str]:
+    """The table that scoring a run's weights prints, once."""
+    (scenes,) = (root / "scenes").iterdir()
+    options = (str(root / "one"), "--root", str(scenes), "--output", output, "--num-workers", "0", "--device", "cpu")
+    first, *table = run("pointdet.test", *options, processes=processes).splitlines()
+    assert first.startswith("3 frames in ")
+    return table

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from formerdata.detection import Sample
+from formerdata.waymo import WaymoInfo
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pointdet import visualize
 from pointdet.boxes.detections import Detections
+from pointdet.sources import Waymo
 from pointdet.visualize import CLASS_COLOURS, HEIGHT_COLOURS, OTHER_COLOUR, TRUE_COLOUR, draw_detections, draw_frame
 
 NAMES = ("Car", "Pedestrian", "Cyclist")
@@ -130,12 +133,15 @@ def test_of_many_detections_the_best_are_drawn(tmp_path: Path, monkeypatch: pyte
     drawn: dict[str, Any] = {}
 
     def draw(path: Path, points: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *rest: Any, **more: Any) -> None:
-        drawn.update(boxes=boxes, scores=scores, title=more["title"])
+        drawn.update(more, boxes=boxes, scores=scores)
 
     monkeypatch.setattr("pointdet.visualize.draw_frame", draw)
     scores = torch.linspace(1, 0, 130)
     found = Detections(torch.rand(130, 9), scores, torch.ones(130, dtype=torch.int64))
-    draw_detections(tmp_path / "a.png", np.zeros((1, 3)), found, ("Car",), (0, 0, 0, 1, 1, 1), title="frame 7")
+    sample = Sample(np.zeros((1, 5)), np.zeros((0, 7)), np.zeros(0, np.int64), WaymoInfo("segment", 0, None))
+    draw_detections(tmp_path / "a.png", Waymo(), sample, found, title="frame 7")
     assert drawn["boxes"].shape == (100, 7)
     np.testing.assert_array_equal(drawn["scores"], scores[:100].numpy())
     assert drawn["title"] == "frame 7, best 100 of 130"
+    assert drawn["limits"] == (-75.52, -75.52, 75.52, 75.52)
+    assert (drawn["ground"], drawn["true_boxes"]) == (Waymo.ground, None)

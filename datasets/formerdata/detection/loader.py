@@ -25,7 +25,7 @@ def load_batches(
     dataset: FrameSet,
     batch_size: int,
     *,
-    sampler: Sampler[Any] | None = None,
+    sampler: Sampler[Any] | Sequence[Any] | None = None,
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> Iterator[Batch]:

@@ -82,20 +82,32 @@ def test_two_processes_train_as_one(words: list[str], tmp_path: Path) -> None:
     weights = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
-        command = [sys.executable, "-m", "tests.formerkit.training.toy_parallel", str(folder), str(processes), *words]
-        # Its own session, so that no process of it outlives the test.
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        try:
-            assert process.wait(120) == 0
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        weights.append(load_checkpoint(checkpoints(folder / "checkpoints")[0]).model)
+        run_parallel(folder, processes, *words)
+        weights.append(load_checkpoint(checkpoints(folder / "checkpoints_0")[0]).model)
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_processes_leave_out_a_step_together(tmp_path: Path) -> None:
+    """The loss of one is infinite, all gradients are finite: weights stay the same in both."""
+    run_parallel(tmp_path, 2, "broken")
+    one, two = (load_checkpoint(checkpoints(tmp_path / f"checkpoints_{rank}")[0]).model for rank in (0, 1))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=0)
+
+
+def run_parallel(folder: Path, processes: int, *words: str) -> None:
+    command = [sys.executable, "-m", "tests.formerkit.training.toy_parallel", str(folder), str(processes), *words]
+    # Its own session, so that no process of it outlives the test.
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        assert process.wait(120) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)

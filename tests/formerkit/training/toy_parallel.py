@@ -1,6 +1,7 @@
-"""A run on several processes, for a test: ``python -m tests.formerkit.training.toy_parallel FOLDER PROCESSES [norm]``.
+"""A run on several processes, for a test: ``python -m tests.formerkit.training.toy_parallel FOLDER PROCESSES [WORD]``.
 
-With ``norm`` the model has a batch norm, and a forward pass of all processes has as many samples as one of one.
+With ``norm`` the model has a batch norm, and a forward pass of all processes has as many samples as one of one. With
+``broken`` one loss of one process is infinite, its gradient not; each process then leaves its weights.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Samples(torch.utils.data.Dataset):
 class Model(torch.nn.Module):
     """But for the norm, nothing in it depends on how a step's samples are split into batches."""
 
-    def __init__(self, norm: bool) -> None:
+    def __init__(self, norm: bool, broken: int = 0) -> None:
         super().__init__()
+        self.broken, self.calls = broken, 0
         torch.manual_seed(0)
         norms = [torch.nn.BatchNorm1d(8)] if norm else []
         # A norm takes a bias away: of its gradient, 0 but for rounding, Adam would make steps.
@@ -42,24 +44,33 @@ class Model(torch.nn.Module):
         self.layers = torch.nn.Sequential(first, *norms, torch.nn.Tanh(), torch.nn.Linear(8, 4))
 
     def forward(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"loss": (self.layers(rows) - rows.flip(1)).square().mean()}
+        self.calls += 1
+        more = float("inf") if self.calls == self.broken else 0.0
+        return {"loss": (self.layers(rows) - rows.flip(1)).square().mean() + more}
 
 
-def main(folder: Path, processes: int, norm: bool) -> None:
+def main(folder: Path, processes: int, norm: bool, broken: bool) -> None:
     batch_size, accumulate = (4 // processes, 2) if norm else (2, 4 // processes)
     settings = OneCycleTraining(
         epochs=2, batch_size=batch_size, accumulate=accumulate, accelerator="cpu", devices=processes,
         strategy="ddp" if processes > 1 else "auto", max_lr=0.05, clip_norm=1.0,
     )  # fmt: skip
     fabric = make_fabric(settings)
-    plain = prepare(Model(norm), fabric, settings)
+    broken_call = 2 if broken and fabric.global_rank == 1 else 0
+    plain = prepare(Model(norm, broken_call), fabric, settings)
     model, optimizer = fabric.setup(plain, adam(plain))
     sampler = RunSampler(24, 2, 8, seed=0, rank=fabric.global_rank, world_size=fabric.world_size)
     loader = torch.utils.data.DataLoader(Samples(), batch_size, sampler=sampler)
 
     def save(step: int) -> None:
-        if fabric.is_global_zero:
-            save_checkpoint(folder / "checkpoints", step, plain.state_dict(), optimizer.state_dict(), {"step": step})
+        if fabric.is_global_zero or broken:
+            save_checkpoint(
+                folder / f"checkpoints_{fabric.global_rank}",
+                step,
+                plain.state_dict(),
+                optimizer.state_dict(),
+                {"step": step},
+            )
 
     run = Run(folder) if fabric.is_global_zero else None
     hooks = Hooks(validate=lambda step: None, save=save)
@@ -72,4 +83,4 @@ def main(folder: Path, processes: int, norm: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), "norm" in sys.argv[3:])
+    main(Path(sys.argv[1]), int(sys.argv[2]), "norm" in sys.argv[3:], "broken" in sys.argv[3:])
