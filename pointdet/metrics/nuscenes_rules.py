@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from formerdata.nuscenes import CLASS_NAMES, NuScenesObjects, NuScenesTruth
-from formerdata.nuscenes.poses import headings, rotation_matrices
 from formerdata.nuscenes.results import first_impossible
+from formerdata.rotations import headings, rotation_matrices
 
 CLASS_RANGE = {
     "car": 50.0, "truck": 50.0, "construction_vehicle": 50.0, "bus": 50.0, "trailer": 50.0, "barrier": 30.0,

@@ -19,7 +19,6 @@ from formerdata.argoverse2.objects import (
     labels_of_sweep,
     objects_of_sweep,
 )
-from formerdata.argoverse2.rotations import headings_of, matrices_of, quaternions_of
 from formerdata.argoverse2.schema import ANNOTATION_CATEGORIES, CATEGORIES, CATEGORY_NUMBERS, LEFT_OUT
 from formerdata.argoverse2.submission import read_labels, read_submission, write_submission
 
@@ -43,13 +42,10 @@ __all__ = [
     "cached_split_index",
     "concatenate_objects",
     "empty_boxes",
-    "headings_of",
     "is_labelled",
     "labels_of_sweep",
     "log_folders",
-    "matrices_of",
     "objects_of_sweep",
-    "quaternions_of",
     "read_annotations",
     "read_columns",
     "read_labels",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from formerdata.argoverse2.rotations import headings_of, quaternions_of
 from formerdata.argoverse2.schema import ANNOTATION_CATEGORIES, CATEGORY_NUMBERS, CUBOID
+from formerdata.rotations import headings, yaw_quaternions
 from formerkit.io import DataError
 
 _CENTRE_AND_SIDES, _QUATERNION = tuple(CUBOID)[:6], tuple(CUBOID)[6:]
@@ -40,13 +40,13 @@ def boxes_of(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray]) ->
         raise DataError(
             path, f"row {short[0]} is a quaternion of length 0", field="qw, qx, qy, qz", expected="a rotation"
         )
-    return np.concatenate([boxes, headings_of(quaternions)[:, None]], axis=1)
+    return np.concatenate([boxes, headings(quaternions)[:, None]], axis=1)
 
 
 def columns_of(boxes: np.ndarray) -> dict[str, np.ndarray]:
     """The columns of boxes [M, 7], each [M] float64."""
     boxes = np.asarray(boxes, dtype=np.float64)
-    parts = np.concatenate([boxes[:, :6], quaternions_of(boxes[:, 6])], axis=1)
+    parts = np.concatenate([boxes[:, :6], yaw_quaternions(boxes[:, 6])], axis=1)
     return {name: np.ascontiguousarray(parts[:, i]) for i, name in enumerate(CUBOID)}
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from formerdata.argoverse2.boxes import Argoverse2Boxes
 from formerdata.argoverse2.cuboids import boxes_of, category_numbers
 from formerdata.argoverse2.feather import read_columns
-from formerdata.argoverse2.rotations import matrices_of
 from formerdata.argoverse2.schema import ANNOTATIONS, POSES, SWEEP
+from formerdata.rotations import pose_matrices
 from formerkit.io import DataError
 
 
@@ -128,7 +128,5 @@ def read_poses(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(
             path, f"row {short[0]} is a quaternion of length 0", field="qw, qx, qy, qz", expected="a rotation"
         )
-    poses = np.tile(np.eye(4), (len(quaternions), 1, 1))
-    poses[:, :3, :3] = matrices_of(quaternions)
-    poses[:, :3, 3] = np.stack([columns[name] for name in ("tx_m", "ty_m", "tz_m")], axis=1)
-    return columns["timestamp_ns"], poses
+    places = np.stack([columns[name] for name in ("tx_m", "ty_m", "tz_m")], axis=1)
+    return columns["timestamp_ns"], pose_matrices(quaternions, places)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from formerdata.nuscenes.cuboids import cast, ray_directions
-from formerdata.nuscenes.poses import pose_matrices, yaw_quaternions
 from formerdata.nuscenes.write import NuScenesWriter, RawBox, RawScan
 from formerdata.progress import progress_bar
+from formerdata.rotations import pose_matrices, yaw_quaternions
 from formerkit.io import DataError
 from formerkit.seeds import generator
 

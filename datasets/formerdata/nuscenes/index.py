@@ -11,9 +11,9 @@ import numpy as np
 from formerdata.cache import cached
 from formerdata.nuscenes.annotations import read_annotations
 from formerdata.nuscenes.objects import NuScenesObjects, NuScenesTruth
-from formerdata.nuscenes.poses import inverse_pose, pose_matrices
 from formerdata.nuscenes.recordings import read_samples, read_scans
 from formerdata.nuscenes.schema import USED_TABLES
+from formerdata.rotations import inverse_pose, pose_matrices
 from formerkit.io import DataError
 
 CACHE = ".formerkit"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from formerdata.nuscenes.poses import (
+from formerdata.nuscenes.schema import ATTRIBUTES, CLASS_NAMES
+from formerdata.rotations import (
     headings,
     inverse_pose,
     quaternion_products,
     quaternions,
     yaw_quaternions,
 )
-from formerdata.nuscenes.schema import ATTRIBUTES, CLASS_NAMES
 
 _COLUMNS: dict[str, tuple[int, ...]] = {
     "samples": (), "centres": (3,), "sizes": (3,), "rotations": (4,), "velocities": (2,), "labels": (), "scores": (),

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from formerdata.nuscenes.poses import quaternions
 from formerdata.nuscenes.schema import ATTRIBUTES, CLASS_OF_CATEGORY, LIDAR_TOP, RACK, TABLES
+from formerdata.rotations import quaternions
 from formerkit.io import atomic_write
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +12,19 @@ from formerdata.argoverse2 import (
     CATEGORIES,
     LEFT_OUT,
     LogFolder,
-    headings_of,
     is_labelled,
     log_folders,
-    matrices_of,
-    quaternions_of,
     read_annotations,
     read_columns,
     read_poses,
     read_sweep,
     write_columns,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from formerkit.io import DataError, MissingExtraError
 from tests.formerdata.argoverse2.made_up import LOG, TIMES, annotations, poses, write_log
 
 pytest.importorskip("pyarrow")
-
-
-def rotation(q: list[float]) -> np.ndarray:
-    """The twin of ``matrices_of``: turn the three axes by q v q*, in quaternion products."""
-
-    def product(a: list[float], b: list[float]) -> list[float]:
-        (aw, ax, ay, az), (bw, bx, by, bz) = a, b
-        return [
-            aw * bw - ax * bx - ay * by - az * bz, aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx, aw * bz + ax * by - ay * bx + az * bw,
-        ]  # fmt: skip
-
-    conjugate = [q[0], -q[1], -q[2], -q[3]]
-    size = sum(value * value for value in q)
-    columns = [product(product(q, [0.0, *axis]), conjugate)[1:] for axis in np.eye(3).tolist()]
-    return np.array(columns).T / size
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(-2, 2), min_size=4, max_size=4).filter(lambda q: sum(v * v for v in q) > 0.01))
-def test_rotations_of_quaternions_of_any_length(q: list[float]) -> None:
-    slow = rotation(q)
-    np.testing.assert_allclose(matrices_of(np.array(q)), slow, atol=1e-12)
-    if math.hypot(slow[0, 0], slow[1, 0]) > 1e-6:
-        heading = float(headings_of(np.array(q)))
-        np.testing.assert_allclose([math.cos(heading), math.sin(heading)] * 1,
-                                   slow[:2, 0] / math.hypot(*slow[:2, 0]), atol=1e-9)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(st.floats(-10, 10))
-def test_headings_survive(heading: float) -> None:
-    back = float(headings_of(quaternions_of(np.array([heading])))[0])
-    assert -math.pi <= back <= math.pi
-    assert math.cos(back - heading) == pytest.approx(1, abs=1e-12)
 
 
 def test_categories() -> None:

@@ -13,7 +13,7 @@ from formerdata.nuscenes import (
     objects_from_lidar,
 )
 from formerdata.nuscenes.objects import typed_objects
-from formerdata.nuscenes.poses import pose_matrices
+from formerdata.rotations import pose_matrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

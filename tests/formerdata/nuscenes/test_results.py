@@ -19,7 +19,7 @@ from formerdata.nuscenes import (
     read_results,
     write_results,
 )
-from formerdata.nuscenes.poses import pose_matrices
+from formerdata.rotations import pose_matrices
 
 from formerkit.io import DataError
 

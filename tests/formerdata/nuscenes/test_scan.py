@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from formerdata.nuscenes import merge_scans, read_scan
-from formerdata.nuscenes.poses import pose_matrices
+from formerdata.rotations import pose_matrices
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

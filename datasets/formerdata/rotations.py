@@ -1,4 +1,4 @@
-"""Rotations and places: quaternions (w, x, y, z) as nuScenes stores them, matrices, headings."""
+"""Rotations and places: quaternions, scalar first (w, x, y, z), matrices, headings."""
 
 from __future__ import annotations
 
@@ -49,14 +49,17 @@ def quaternion_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def yaw_quaternions(yaws: np.ndarray) -> np.ndarray:
-    """[..., 4] of turns about z, rad."""
+    """[..., 4] of turns about z, rad, counter-clockwise."""
     half = np.asarray(yaws, dtype=np.float64) / 2
     zero = np.zeros_like(half)
     return np.stack([np.cos(half), zero, zero, np.sin(half)], axis=-1)
 
 
 def headings(rotations: np.ndarray) -> np.ndarray:
-    """[...] rad: where rotations [..., 4] turn the x axis to, seen from above (as the official evaluation has it)."""
+    """[...] rad from -pi to pi: where rotations [..., 4] turn the x axis to, seen from above; of any length but 0.
+
+    Of the matrix it is atan2(R_yx, R_xx), in the official evaluations of nuScenes and Argoverse 2, too.
+    """
     w, x, y, z = np.moveaxis(np.asarray(rotations, dtype=np.float64), -1, 0)
     return np.arctan2(2 * (x * y + w * z), w * w + x * x - y * y - z * z)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from formerdata.nuscenes.poses import (
+from formerdata.rotations import (
     headings,
     inverse_pose,
     pose_matrices,
@@ -65,6 +65,9 @@ def test_poses_and_the_way_back(seed: int) -> None:
     np.testing.assert_allclose(inverse_pose(pose) @ pose, np.tile(np.eye(4), (2, 1, 1)), atol=1e-9)
 
 
-def test_headings_of_turns_about_z() -> None:
-    yaws = np.array([-3.0, -0.5, 0.0, 1.0, 3.1])
-    np.testing.assert_allclose(headings(yaw_quaternions(yaws)), yaws, atol=1e-12)
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-10, 10))
+def test_headings_of_turns_about_z(yaw: float) -> None:
+    back = float(headings(yaw_quaternions(np.array(yaw))))
+    assert -np.pi <= back <= np.pi
+    np.testing.assert_allclose([np.cos(back), np.sin(back)], [np.cos(yaw), np.sin(yaw)], atol=1e-12)
