@@ -14,24 +14,25 @@ from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations
+from formerdata.detection.sampling import Augmentations, ObjectSampling
 from formerdata.kitti.files import read_scan
 from formerdata.once.boxes import CLASS_NAMES, ONCEBoxes
 from formerdata.once.index import ONCEIndex, cached_index
 from formerdata.once.layout import ONCELayout, split_sequences
 from formerkit.io import DataError
 
+PASTED = {"Car": 1, "Bus": 4, "Truck": 3, "Pedestrian": 2, "Cyclist": 2}
+"""How many objects of a class a scene is brought to."""
+
 
 def once_augmentations(epochs: int | None = None) -> Augmentations:
-    """OpenPCDet's augmentations on ONCE but one: flips along both axes, rotation, scaling.
-
-    The published configuration pastes objects of other frames as well, but how many is not known here: ``sampling`` is
-    None.
+    """OpenPCDet's augmentations on ONCE, on whose configuration LION's is built: pasting of objects with at least 5
+    points, flips along both axes, rotation, scaling.
 
     Args:
         epochs: In which samples are augmented; None for all.
     """
-    return Augmentations(RandomFlip(0.5, ("y", "x")), epochs=epochs)
+    return Augmentations(RandomFlip(0.5, ("y", "x")), epochs=epochs, sampling=ObjectSampling(PASTED))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,28 @@ def test_augmentation_depends_on_seed_and_epoch_and_nothing_else(tmp_path: Path)
     )
     batches = list(load_batches(dataset, 2, num_workers=0))
     assert batches[0].points.shape[1] == 5
+
+
+def test_objects_are_pasted_until_there_are_so_many(tmp_path: Path) -> None:
+    listed = write_once(tmp_path)
+    for frame in listed["frames"]:
+        if not frame.get("annos", {}).get("boxes_3d"):
+            continue
+        path = ONCELayout(tmp_path).scan(SEQUENCE, frame["frame_id"])
+        inside = np.repeat([[*box[:3], 0.5] for box in frame["annos"]["boxes_3d"]], 6, axis=0)
+        with path.open("ab") as file:
+            file.write(inside.astype("<f4").tobytes())
+    pasting = replace(once_augmentations(), flip=None, rotation=None, scaling=None)
+    plain = [ONCEDataset(tmp_path, "train")[i] for i in range(2)]
+    known = np.bincount(np.concatenate([sample.labels for sample in plain]), minlength=6)[1:]
+    assert (known > 0).sum() >= 3
+    dataset, more = ONCEDataset(tmp_path, "train", augmentations=pasting), 0
+    for before, after in zip(plain, [dataset[i] for i in range(2)], strict=True):
+        old, new = (np.bincount(sample.labels, minlength=6)[1:] for sample in (before, after))
+        assert (new >= old).all()
+        assert (new <= np.maximum(old, [1, 4, 3, 2, 2])).all()
+        more += int((new - old).sum())
+    assert more > 0
 
 
 def test_the_index_is_kept_and_made_anew_when_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
