@@ -13,12 +13,13 @@ from formerdata.argoverse2.boxes import Argoverse2Boxes
 from formerdata.argoverse2.files import LogFolder
 from formerdata.argoverse2.frames import Argoverse2Frame, Argoverse2Frames
 from formerdata.argoverse2.schema import ANNOTATION_CATEGORIES, CATEGORIES
-from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.augment import GlobalTranslation, RandomFlip
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations, ObjectSampling
+from formerdata.detection.sampling import ObjectSampling
 
 _ONE = {
     "REGULAR_VEHICLE", "MOBILE_PEDESTRIAN_CROSSING_SIGN", "LARGE_VEHICLE", "BUS", "BOX_TRUCK", "TRUCK",
@@ -88,7 +89,7 @@ class Argoverse2Dataset(DetectionDataset):
         split: str | os.PathLike[str],
         class_names: Sequence[str] = CATEGORIES,
         point_cloud_range: Range = (-200.0, -200.0, -4.0, 200.0, 200.0, 4.0),
-        augmentations: SceneAugmentations | None = None,
+        augmentations: Augmentations | None = None,
         *,
         seed: int = 0,
         labelled: bool | None = None,

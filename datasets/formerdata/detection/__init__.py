@@ -5,8 +5,8 @@ from formerdata.detection.augment import (
     GlobalScaling,
     GlobalTranslation,
     RandomFlip,
-    SceneAugmentations,
 )
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.batch import Batch, collate
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.loader import FrameSet, load_batches
@@ -14,7 +14,7 @@ from formerdata.detection.object_builder import LabelledFrame, build_objects
 from formerdata.detection.object_cache import cached_objects, object_database
 from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations, ObjectSampling
+from formerdata.detection.sampling import ObjectSampling
 
 __all__ = [
     "Augmentations",
@@ -29,7 +29,6 @@ __all__ = [
     "ObjectSampling",
     "RandomFlip",
     "Sample",
-    "SceneAugmentations",
     "build_objects",
     "cached_objects",
     "collate",

@@ -7,12 +7,11 @@ sample. All randomness comes from that generator. Boxes with velocities, [M, 9],
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from formerdata.boxes import limit_period
 from formerdata.detection.sample import Sample
 
 
@@ -118,53 +117,3 @@ class GlobalTranslation:
         points[:, :3] += step
         boxes[:, :3] += step
         return replace(sample, points=points, boxes=boxes)
-
-
-@dataclass(frozen=True)
-class SceneAugmentations:
-    """Changes of the whole scene, in this order; None leaves one out.
-
-    Attributes:
-        flip, rotation, scaling, translation: The changes.
-        epochs: In so many epochs, the first of a run, samples are augmented; None for all. A detector that ends on
-            scenes as they are knows better how many objects these hold.
-    """
-
-    flip: RandomFlip | None = field(default_factory=RandomFlip)
-    rotation: GlobalRotation | None = field(default_factory=GlobalRotation)
-    scaling: GlobalScaling | None = field(default_factory=GlobalScaling)
-    translation: GlobalTranslation | None = None
-    epochs: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.epochs < 0:
-            raise ValueError(f"augmentations.epochs: expected None or a number from 0 on, got {self.epochs}")
-
-    def active(self, epoch: int) -> bool:
-        """Whether samples of an epoch are augmented."""
-        return self.epochs is None or epoch < self.epochs
-
-    def __call__(
-        self,
-        sample: Sample,
-        database: Any,
-        class_names: tuple[str, ...],
-        generator: np.random.Generator,
-        epoch: int = 0,
-    ) -> Sample:
-        """The sample without boxes that are not detected (label 0), changed as a whole.
-
-        ``database`` and ``class_names`` are for :class:`~formerdata.detection.Augmentations`, which pastes objects.
-        """
-        detected = sample.labels > 0
-        sample = replace(sample, boxes=sample.boxes[detected], labels=sample.labels[detected])
-        return self.changed(sample, generator, epoch)
-
-    def changed(self, sample: Sample, generator: np.random.Generator, epoch: int) -> Sample:
-        """The sample after all changes, headings from -pi to pi."""
-        for step in (self.flip, self.rotation, self.scaling, self.translation):
-            if step is not None and self.active(epoch):
-                sample = step(sample, generator)
-        boxes = sample.boxes.copy()
-        boxes[:, 6] = limit_period(boxes[:, 6])
-        return replace(sample, boxes=boxes)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from formerdata.detection.augment import SceneAugmentations
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.cut import Range, cut_for_training, cut_heights, cut_points
 from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
@@ -39,7 +39,7 @@ class DetectionDataset(torch.utils.data.Dataset):
         self,
         class_names: Sequence[str],
         point_cloud_range: Range,
-        augmentations: SceneAugmentations | None,
+        augmentations: Augmentations | None,
         seed: int,
     ) -> None:
         self.class_names, self.point_cloud_range = tuple(class_names), point_cloud_range

@@ -4,37 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from formerdata.cache import fingerprint
-from formerdata.detection.augment import SceneAugmentations
 from formerdata.detection.object_builder import Frames, LabelledFrame, build_objects
 from formerdata.detection.objects import ObjectDatabase
-from formerdata.detection.sample import Sample
 from formerkit.io import DataError
 
-
-class PlainSamples(Protocol):
-    """A data set as :func:`object_database` needs it."""
-
-    @property
-    def augmentations(self) -> SceneAugmentations | None: ...
-
-    @property
-    def class_names(self) -> Sequence[str]: ...
-
-    def __len__(self) -> int: ...
-
-    def plain_sample(self, position: int) -> Sample:
-        """All points and boxes of a frame, before any change; ``info`` has a ``frame_id``."""
-        ...
+if TYPE_CHECKING:
+    from formerdata.detection.dataset import DetectionDataset
 
 
 def object_database(
-    dataset: PlainSamples,
+    dataset: DetectionDataset,
     folder: Path,
     sources: Iterable[Path],
     *,
@@ -56,10 +41,9 @@ def object_database(
         ConfigError: If ``sampling`` names a class that is not known.
         DataError: If a frame cannot be read, or the folder cannot be written.
     """
-    sampling = getattr(dataset.augmentations, "sampling", None)
-    if sampling is None:
+    if dataset.augmentations is None or dataset.augmentations.sampling is None:
         return None
-    sampling.check_classes(known_classes or dataset.class_names)
+    dataset.augmentations.sampling.check_classes(known_classes or dataset.class_names)
     key = f"{sorted(set(dataset.class_names))} {key}"
     return cached_objects(folder, _DetectedObjects(dataset), sources, key=key, progress=progress)
 
@@ -86,7 +70,7 @@ def cached_objects(
 class _DetectedObjects:
     """The labelled frames of a data set, of what it detects."""
 
-    def __init__(self, dataset: PlainSamples) -> None:
+    def __init__(self, dataset: DetectionDataset) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:

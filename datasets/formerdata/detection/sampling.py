@@ -1,4 +1,4 @@
-"""Pasting objects of other frames into a scan, and all augmentations of a training sample (Yan et al., 2018)."""
+"""Pasting objects of other frames into a scan (ground-truth sampling, Yan et al., 2018)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from formerdata.boxes import bev_collides, points_in_any_box
-from formerdata.detection.augment import SceneAugmentations
 from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
 from formerkit.io import ConfigError, DataError
@@ -126,29 +125,3 @@ def check_columns(sample: Sample, database: ObjectDatabase) -> None:
                 database.folder, f"{name} of {theirs} numbers, but the sample's have {ours}", field=name,
                 expected="the database of the same data set, read with the same settings",
             )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Augmentations(SceneAugmentations):
-    """All changes of a training sample, in this order; None leaves one out.
-
-    Attributes:
-        sampling: Pasting of objects, which comes first.
-        flip, rotation, scaling, translation, epochs: Of the whole scene.
-    """
-
-    sampling: ObjectSampling | None = None
-
-    def __call__(
-        self,
-        sample: Sample,
-        database: ObjectDatabase | None,
-        class_names: tuple[str, ...],
-        generator: np.random.Generator,
-        epoch: int = 0,
-    ) -> Sample:
-        """The sample with objects pasted, without those that are not detected (label 0), changed as a whole."""
-        paste = self.sampling
-        if paste is not None and database is not None and self.active(epoch) and paste.active(epoch):
-            sample = paste(sample, database, class_names, generator)
-        return super().__call__(sample, database, class_names, generator, epoch)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from formerdata.detection.augmentations import Augmentations as AnyAugmentations
 from formerdata.detection.objects import ObjectDatabase
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations as AnyAugmentations
 from formerdata.detection.sampling import ObjectSampling
 from formerdata.kitti.calibration import Calibration
 from formerdata.kitti.objects import CLASS_NAMES

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.detection.augment import GlobalScaling, GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.augment import GlobalScaling, GlobalTranslation, RandomFlip
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations, ObjectSampling
+from formerdata.detection.sampling import ObjectSampling
 from formerdata.nuscenes.frames import NuScenesFrames
 from formerdata.nuscenes.objects import boxes_in_lidar
 from formerdata.nuscenes.schema import CLASS_NAMES, USED_TABLES
@@ -70,7 +71,7 @@ class NuScenesDataset(DetectionDataset):
         split: str,
         class_names: Sequence[str] = CLASS_NAMES,
         point_cloud_range: Range = (-54.0, -54.0, -5.0, 54.0, 54.0, 3.0),
-        augmentations: SceneAugmentations | None = None,
+        augmentations: Augmentations | None = None,
         *,
         version: str = "v1.0-trainval",
         sweeps: int = 10,

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.detection.augment import RandomFlip, SceneAugmentations
+from formerdata.detection.augment import RandomFlip
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations, ObjectSampling
+from formerdata.detection.sampling import ObjectSampling
 from formerdata.kitti.files import read_scan
 from formerdata.once.boxes import CLASS_NAMES, ONCEBoxes
 from formerdata.once.index import ONCEIndex, cached_index
@@ -88,7 +89,7 @@ class ONCEDataset(DetectionDataset):
         split: str,
         class_names: Sequence[str] = CLASS_NAMES,
         point_cloud_range: Range = (-75.2, -75.2, -5.0, 75.2, 75.2, 3.0),
-        augmentations: SceneAugmentations | None = None,
+        augmentations: Augmentations | None = None,
         *,
         seed: int = 0,
         cache_dir: str | os.PathLike[str] | None = None,

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.detection.augment import GlobalTranslation, RandomFlip, SceneAugmentations
+from formerdata.detection.augment import GlobalTranslation, RandomFlip
+from formerdata.detection.augmentations import Augmentations
 from formerdata.detection.cut import Range
 from formerdata.detection.dataset import DetectionDataset
 from formerdata.detection.object_cache import object_database
 from formerdata.detection.sample import Sample
-from formerdata.detection.sampling import Augmentations, ObjectSampling
+from formerdata.detection.sampling import ObjectSampling
 from formerdata.waymo.boxes import WaymoBoxes
 from formerdata.waymo.frame import WaymoFrame
 from formerdata.waymo.frames import WaymoFrames
@@ -89,7 +90,7 @@ class WaymoDataset(DetectionDataset):
         split: str | os.PathLike[str],
         class_names: Sequence[str] = CLASS_NAMES,
         point_cloud_range: Range = (-75.52, -75.52, -2.0, 75.52, 75.52, 4.0),
-        augmentations: SceneAugmentations | None = None,
+        augmentations: Augmentations | None = None,
         *,
         seed: int = 0,
         interval: int = 1,

@@ -19,14 +19,14 @@ from formerdata.argoverse2 import (
     read_sweep,
 )
 from formerdata.boxes import points_in_boxes
-from formerdata.detection import SceneAugmentations, load_batches
+from formerdata.detection import Augmentations, load_batches
 
 from formerkit.io import DataError
 from tests.formerdata.argoverse2.made_up import LOG, TIMES, write_log
 from tests.paths import data
 
 pytest.importorskip("pyarrow")
-NOTHING = SceneAugmentations(None, None, None)
+NOTHING = Augmentations(None, None, None)
 
 
 @pytest.fixture

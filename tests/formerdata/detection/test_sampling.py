@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formerdata.boxes import bev_collides, points_in_boxes
-from formerdata.detection import Augmentations, ObjectDatabase, ObjectSampling, Sample, SceneAugmentations
+from formerdata.detection import Augmentations, ObjectDatabase, ObjectSampling, Sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,7 +145,7 @@ def test_other_columns_are_refused(database: ObjectDatabase, options: dict[str, 
 
 
 def test_all_augmentations_in_their_order(database: ObjectDatabase) -> None:
-    sample, scenes = scene(1001), SceneAugmentations()
+    sample, scenes = scene(1001), Augmentations()
     both = Augmentations(epochs=2, sampling=ObjectSampling(COUNTS, 1))
     found = both(sample, database, CLASSES, generator(3), epoch=1)
     random = generator(3)
@@ -154,7 +154,7 @@ def test_all_augmentations_in_their_order(database: ObjectDatabase) -> None:
     wanted = scenes.changed(replace(pasted, boxes=pasted.boxes[detected], labels=pasted.labels[detected]), random, 0)
     assert equal(found, wanted)
     assert (found.labels > 0).all()
-    # In the last epochs, without a database, and in a class that knows no pasting: the scene as it is.
+    # In the last epochs, without a database, and without pasting: the scene as it is.
     for augmentations, objects, epoch in ((both, database, 2), (Augmentations(None, None, None), database, 0)):
         plain = augmentations(sample, objects, CLASSES, generator(3), epoch)
         np.testing.assert_array_equal(plain.points, sample.points)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from formerdata.detection import (
+    Augmentations,
     GlobalRotation,
     GlobalScaling,
     GlobalTranslation,
     RandomFlip,
     Sample,
-    SceneAugmentations,
     collate,
 )
 
@@ -34,7 +34,7 @@ def a_second_later(sample: Sample) -> Sample:
     return replace(sample, boxes=boxes)
 
 
-@pytest.mark.parametrize("step", [*STEPS, SceneAugmentations(*STEPS[1:]).changed], ids=lambda step: type(step).__name__)
+@pytest.mark.parametrize("step", [*STEPS, Augmentations(*STEPS[1:]).changed], ids=lambda step: type(step).__name__)
 def test_a_change_of_the_scene_and_a_second_of_motion_commute(step) -> None:  # type: ignore[no-untyped-def]
     def changed(sample: Sample) -> Sample:
         more = (0,) if not hasattr(step, "__dataclass_fields__") else ()

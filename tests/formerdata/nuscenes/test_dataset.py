@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from formerdata.boxes import points_in_boxes
-from formerdata.detection import Augmentations, ObjectSampling, SceneAugmentations
+from formerdata.detection import Augmentations, ObjectSampling
 from formerdata.nuscenes import (
     CLASS_NAMES,
     NuScenesDataset,
@@ -23,7 +23,7 @@ from formerdata.nuscenes.built_in import VERSION
 from formerkit.io import DataError
 from tests.formerdata.nuscenes.made_up import copy_of, small_scenes
 
-NOTHING = SceneAugmentations(None, None, None)
+NOTHING = Augmentations(None, None, None)
 WIDE = (-200.0, -200.0, -50.0, 200.0, 200.0, 50.0)
 TRAIN, VAL = "built_in_train", "built_in_val"
 

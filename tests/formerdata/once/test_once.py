@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formerdata.detection import SceneAugmentations, load_batches
+from formerdata.detection import Augmentations, load_batches
 from formerdata.once import (
     CLASS_NAMES,
     ONCEBoxes,
@@ -23,7 +23,7 @@ from formerdata.once import (
 from formerkit.io import DataError
 from tests.formerdata.once.made_up import FRAMES, SEQUENCE, content, write_once
 
-NOTHING = SceneAugmentations(None, None, None)
+NOTHING = Augmentations(None, None, None)
 
 
 def test_a_sequence_is_what_its_file_says(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formerdata.boxes import points_in_boxes
-from formerdata.detection import Augmentations, ObjectSampling, SceneAugmentations, collate, load_batches
+from formerdata.detection import Augmentations, ObjectSampling, collate, load_batches
 from formerdata.waymo import BOX_TYPES, WaymoDataset, WaymoFrames, waymo_augmentations
 from formerdata.waymo.built_in import SegmentSettings
 from formerdata.waymo.generate import generate_waymo
@@ -18,7 +18,7 @@ from formerkit.io import ConfigError
 from formerkit.seeds import generator
 
 pytest.importorskip("pyarrow")
-NOTHING = SceneAugmentations(None, None, None)
+NOTHING = Augmentations(None, None, None)
 UNPASTED = replace(waymo_augmentations(epochs=3), sampling=None)
 WIDE = (-200.0, -200.0, -5.0, 200.0, 200.0, 10.0)
 
