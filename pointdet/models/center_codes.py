@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pointdet.models.map_frame import MapFrame
+
 CODE = 8
 """Numbers of a box: offset (2), z, logarithms of sizes (3), cosine, sine."""
 
@@ -18,17 +20,11 @@ def box_codes(boxes: Tensor, offset: Tensor) -> Tensor:
     ], 1)  # fmt: skip
 
 
-def decoded_boxes(codes: Tensor, cells: Tensor, origin: tuple[float, float], cell_size: tuple[float, float]) -> Tensor:
-    """Boxes [P, 7] of codes [P, 8], the inverse of :func:`box_codes`.
-
-    Args:
-        codes: [P, 8].
-        cells: [P, 2] (column, row).
-        origin: Lower (x, y) of the map, m. cell_size: (x, y), m.
-    """
-    place = (cells + codes[:, :2]) * codes.new_tensor(cell_size)
+def decoded_boxes(codes: Tensor, cells: Tensor, frame: MapFrame) -> Tensor:
+    """Boxes [P, 7] of codes [P, 8] in cells [P, 2] (column, row) of a map, the inverse of :func:`box_codes`."""
+    place = frame.in_metres(cells + codes[:, :2])
     heading = torch.atan2(codes[:, 7:8], codes[:, 6:7])
-    return torch.cat([place + codes.new_tensor(origin), codes[:, 2:3], codes[:, 3:6].exp(), heading], 1)
+    return torch.cat([place, codes[:, 2:3], codes[:, 3:6].exp(), heading], 1)
 
 
 def within(boxes: Tensor, limits: Sequence[float]) -> Tensor:

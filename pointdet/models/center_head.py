@@ -18,6 +18,7 @@ from pointdet.models.center_codes import CODE, decoded_boxes, widened, within
 from pointdet.models.conv_norm import ConvNormReLU
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
 from pointdet.models.losses import heatmap_focal_loss
+from pointdet.models.map_frame import MapFrame
 from pointdet.ops.sparse_map import BlockMap
 
 
@@ -126,7 +127,8 @@ class CenterHead(nn.Module):
         settings: CenterHeadSettings,
     ) -> None:
         super().__init__()
-        self.settings, self.map_size, self.num_classes = settings, (map_size[0], map_size[1]), len(class_names)
+        self.settings, self.num_classes = settings, len(class_names)
+        self.frame = MapFrame.over(point_cloud_range, map_size)
         for name in ("iou_exponents", "nms_iou"):
             value = getattr(settings, name)
             if (
@@ -135,9 +137,6 @@ class CenterHead(nn.Module):
                 and (name == "nms_iou" or settings.predict_iou)
             ):
                 raise ValueError(f"head.{name}: expected one for each of {self.num_classes} classes, got {len(value)}")
-        x0, y0, _, x1, y1, _ = point_cloud_range
-        self.origin = (x0, y0)
-        self.cell_size = ((x1 - x0) / map_size[1], (y1 - y0) / map_size[0])
         width = settings.shared_channels
         self.shared = _conv_norm_relu(in_channels, width, settings)
         sizes = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "hm": self.num_classes}
@@ -169,8 +168,8 @@ class CenterHead(nn.Module):
             ValueError: On a map of another size.
         """
         x = x if isinstance(x, Tensor) else x.dense().permute(0, 3, 1, 2)
-        if tuple(x.shape[2:]) != self.map_size:
-            raise ValueError(f"CenterHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
+        if tuple(x.shape[2:]) != self.frame.size:
+            raise ValueError(f"CenterHead: expected a map of {self.frame.size}, got {tuple(x.shape[2:])}")
         shared = self.shared(x)
         said = {name: widened(branch(shared)) for name, branch in self._branches.items()}
         codes = torch.cat([said[name] for name in ("center", "center_z", "dim", "rot")], 1)
@@ -203,8 +202,8 @@ class CenterHead(nn.Module):
 
     def decoded(self, codes: Tensor, cell: Tensor) -> Tensor:
         """Boxes [P, 7] of codes [P, 8] in cells [P]."""
-        width = self.map_size[1]
-        return decoded_boxes(codes, torch.stack([cell % width, cell // width], 1), self.origin, self.cell_size)
+        width = self.frame.size[1]
+        return decoded_boxes(codes, torch.stack([cell % width, cell // width], 1), self.frame)
 
     @torch.no_grad()
     def detections(self, output: CenterOutput) -> list[Detections]:
@@ -217,7 +216,7 @@ class CenterHead(nn.Module):
     def _sample_detections(self, heatmap: Tensor, codes: Tensor, overlap: Tensor | None) -> Detections:
         from pointdet.boxes.nms import rotated_nms, rotated_nms_per_class
 
-        options, cells = self.settings, self.map_size[0] * self.map_size[1]
+        options, cells = self.settings, self.frame.size[0] * self.frame.size[1]
         scores, place = heatmap.sigmoid().flatten().topk(min(options.max_candidates, heatmap.numel()))
         label, cell = place // cells, place % cells
         boxes = self.decoded(codes.flatten(1)[:, cell].T, cell)
@@ -235,10 +234,8 @@ class CenterHead(nn.Module):
         return Detections(boxes[chosen], scores[chosen], label[chosen] + 1)
 
     def _targets(self, boxes: Tensor, labels: Tensor) -> CentreTargets:
-        return centre_targets(
-            boxes, labels, num_classes=self.num_classes, map_size=self.map_size, origin=self.origin,
-            cell_size=self.cell_size, min_overlap=self.settings.min_overlap, min_radius=self.settings.min_radius,
-        )  # fmt: skip
+        options = self.settings
+        return centre_targets(boxes, labels, self.frame, self.num_classes, options.min_overlap, options.min_radius)
 
     def _overlaps(self, codes: Tensor, targets: Sequence[CentreTargets]) -> Tensor:
         """[M]: intersection over union of the boxes that are said and the true ones, one by one."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pointdet.models.center_codes import box_codes
+from pointdet.models.map_frame import MapFrame
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,16 @@ def gaussian_radius(length: Tensor, width: Tensor, min_overlap: float) -> Tensor
     return torch.minimum(torch.minimum(shift, inner), outer)
 
 
-def bump_radius(boxes: Tensor, cell_size: tuple[float, float], min_overlap: float, min_radius: int) -> Tensor:
+def bump_radius(boxes: Tensor, frame: MapFrame, min_overlap: float, min_radius: int) -> Tensor:
     """[M] int64, cells: radius of the bump around each box's centre, :func:`gaussian_radius` but not too small."""
-    cells = boxes[:, 3:5] / boxes.new_tensor(cell_size)
+    cells = boxes[:, 3:5] / boxes.new_tensor(frame.cell)
     return gaussian_radius(cells[:, 0], cells[:, 1], min_overlap).long().clamp(min=min_radius)
 
 
-def on_map(
-    boxes: Tensor,
-    labels: Tensor,
-    map_size: tuple[int, int],
-    origin: tuple[float, float],
-    cell_size: tuple[float, float],
-) -> tuple[Tensor, Tensor, Tensor]:
+def on_map(boxes: Tensor, labels: Tensor, frame: MapFrame) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes with an extent, a label and a centre on the map; their labels; and these centres [M, 2] (x, y), cells."""
-    place = (boxes[:, :2] - boxes.new_tensor(origin)) / boxes.new_tensor(cell_size)
-    inside = (place >= 0).all(1) & (place < boxes.new_tensor([map_size[1], map_size[0]])).all(1)
+    place = frame.in_cells(boxes[:, :2])
+    inside = (place >= 0).all(1) & (place < boxes.new_tensor([frame.size[1], frame.size[0]])).all(1)
     kept = inside & (labels > 0) & (boxes[:, 3:6] > 0).all(1)
     return boxes[kept], labels[kept], place[kept]
 
@@ -69,11 +64,8 @@ def on_map(
 def centre_targets(
     boxes: Tensor,
     labels: Tensor,
-    *,
+    frame: MapFrame,
     num_classes: int,
-    map_size: tuple[int, int],
-    origin: tuple[float, float],
-    cell_size: tuple[float, float],
     min_overlap: float = 0.1,
     min_radius: int = 2,
 ) -> CentreTargets:
@@ -83,15 +75,14 @@ def centre_targets(
 
     Args:
         boxes: [M, 7] (x, y, z, dx, dy, dz, heading), m and rad. labels: [M] int64, 1-based; 0 is padding.
-        num_classes: K. map_size: (H, W).
-        origin: Lower (x, y) of the map, m. cell_size: (x, y), m.
+        frame: The map. num_classes: K.
         min_overlap, min_radius: Of the bump around a centre (:func:`gaussian_radius`), whose deviation is a sixth of
             its width.
     """
-    height, width = map_size
-    boxes, labels, place = on_map(boxes, labels, map_size, origin, cell_size)
+    height, width = frame.size
+    boxes, labels, place = on_map(boxes, labels, frame)
     corner = place.long()
-    radius = bump_radius(boxes, cell_size, min_overlap, min_radius)
+    radius = bump_radius(boxes, frame, min_overlap, min_radius)
     heatmap = boxes.new_zeros(num_classes, height, width)
     for label, (column, row), r in zip(labels.tolist(), corner.tolist(), radius.tolist(), strict=True):
         _raise(heatmap[label - 1], row, column, r)

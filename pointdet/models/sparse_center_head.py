@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pointdet.boxes.detections import Detections
 from pointdet.models.center_codes import CODE, decoded_boxes, widened, within
 from pointdet.models.losses import heatmap_focal_loss
+from pointdet.models.map_frame import MapFrame
 from pointdet.models.sparse_branch import SparseBranch
 from pointdet.models.sparse_targets import VoxelTargets, voxel_targets
 from pointdet.ops.voxels import VoxelGrid, Voxels
@@ -107,16 +108,13 @@ class SparseCenterHead(nn.Module):
         settings: SparseCenterHeadSettings,
     ) -> None:
         super().__init__()
-        self.settings, self.map_size, sizes = settings, (map_size[0], map_size[1]), settings.class_groups
+        self.settings, self.frame, sizes = settings, MapFrame.over(point_cloud_range, map_size), settings.class_groups
         if sum(sizes) != len(class_names):
             raise ValueError(
                 f"sparse_center_head.class_groups: expected {len(class_names)} classes in all, got "
                 f"{sum(sizes)} ({' + '.join(map(str, sizes))})"
             )
         self.firsts = [sum(sizes[:g]) for g in range(len(sizes))]
-        x0, y0, _, x1, y1, _ = point_cloud_range
-        self.origin = (x0, y0)
-        self.cell_size = ((x1 - x0) / map_size[1], (y1 - y0) / map_size[0])
         self.groups = nn.ModuleList(
             nn.ModuleDict({name: SparseBranch(in_channels, n) for name, n in {**_CODES, "heatmap": size}.items()})
             for size in sizes
@@ -139,10 +137,9 @@ class SparseCenterHead(nn.Module):
         Raises:
             ValueError: On a grid of another size, or with a height.
         """
-        if voxels.grid.spatial_shape != (1, *self.map_size):
-            raise ValueError(
-                f"SparseCenterHead: expected a grid of {(1, *self.map_size)} (z, y, x), got {voxels.grid.spatial_shape}"
-            )
+        if voxels.grid.spatial_shape != (1, *self.frame.size):
+            expected = f"expected a grid of {(1, *self.frame.size)} (z, y, x)"
+            raise ValueError(f"SparseCenterHead: {expected}, got {voxels.grid.spatial_shape}")
         heatmaps, codes = [], []
         for group in self.groups:
             said = {name: widened(branch(voxels)) for name, branch in group.items()}  # type: ignore[operator]
@@ -190,7 +187,7 @@ class SparseCenterHead(nn.Module):
         options, classes = self.settings, heatmap.shape[1]
         scores, place = heatmap.sigmoid().flatten().topk(min(options.max_candidates, heatmap.numel()))
         row, label = place // classes, place % classes
-        boxes = decoded_boxes(codes[row], cells[row], self.origin, self.cell_size)
+        boxes = decoded_boxes(codes[row], cells[row], self.frame)
         kept = (scores > options.score_threshold) & within(boxes, options.center_limits)
         boxes, scores, label = boxes[kept], scores[kept], label[kept]
         chosen = rotated_nms(
@@ -200,16 +197,13 @@ class SparseCenterHead(nn.Module):
 
     def _targets(self, group: int, grid: VoxelGrid, boxes: Tensor, labels: Tensor) -> list[VoxelTargets]:
         """Of each sample, with the group's own labels."""
-        size = self.settings.class_groups[group]
+        options, size = self.settings, self.settings.class_groups[group]
         own = labels - self.firsts[group]
         own = torch.where((own > 0) & (own <= size), own, 0)
         return [
-            voxel_targets(
-                *sample, num_classes=size, map_size=self.map_size, origin=self.origin, cell_size=self.cell_size,
-                min_overlap=self.settings.min_overlap, min_radius=self.settings.min_radius,
-            )
+            voxel_targets(*sample, self.frame, size, options.min_overlap, options.min_radius)
             for sample in zip(boxes, own, _cells(grid).split(grid.counts), strict=True)
-        ]  # fmt: skip
+        ]
 
 
 def _cells(grid: VoxelGrid) -> Tensor:

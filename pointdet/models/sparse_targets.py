@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pointdet.models.center_codes import CODE, box_codes
 from pointdet.models.gaussian_targets import bump_radius, on_map
+from pointdet.models.map_frame import MapFrame
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,8 @@ def voxel_targets(
     boxes: Tensor,
     labels: Tensor,
     cells: Tensor,
-    *,
+    frame: MapFrame,
     num_classes: int,
-    map_size: tuple[int, int],
-    origin: tuple[float, float],
-    cell_size: tuple[float, float],
     min_overlap: float = 0.1,
     min_radius: int = 2,
 ) -> VoxelTargets:
@@ -55,17 +53,16 @@ def voxel_targets(
     Args:
         boxes: [M, 7] (x, y, z, dx, dy, dz, heading), m and rad. labels: [M] int64, 1-based; 0 is padding.
         cells: [N, 2] integers (column, row) of the active voxels.
-        num_classes: K. map_size: (H, W).
-        origin: Lower (x, y) of the map, m. cell_size: (x, y), m.
+        frame: The map. num_classes: K.
         min_overlap, min_radius: Of the bump (:func:`~pointdet.models.gaussian_targets.gaussian_radius`), whose
             deviation is a sixth of its width.
     """
-    boxes, labels, place = on_map(boxes, labels, map_size, origin, cell_size)
+    boxes, labels, place = on_map(boxes, labels, frame)
     heatmap = boxes.new_zeros(len(cells), num_classes)
     if not len(cells) or not len(boxes):
         none = labels.new_zeros(0)
         return VoxelTargets(heatmap, none, boxes.new_zeros(0, CODE), none)
-    radius, rows = bump_radius(boxes, cell_size, min_overlap, min_radius), []
+    radius, rows = bump_radius(boxes, frame, min_overlap, min_radius), []
     cells = cells.long()
     for label, centre, r in zip(labels.tolist(), place.long(), radius.tolist(), strict=True):
         away = (cells - centre).square().sum(1)

@@ -30,6 +30,7 @@ from pointdet.boxes.detections import Detections
 from pointdet.models.center_codes import widened
 from pointdet.models.gaussian_targets import CentreTargets, centre_targets
 from pointdet.models.losses import heatmap_focal_loss, sigmoid_focal_loss
+from pointdet.models.map_frame import MapFrame
 from pointdet.models.proposals import Proposals, best_proposals
 from pointdet.models.transfusion_decoder import LocalDecoder, cell_places
 from pointdet.models.transfusion_settings import TransFusionSettings
@@ -102,14 +103,12 @@ class TransFusionHead(nn.Module):
         settings: TransFusionSettings,
     ) -> None:
         super().__init__()
-        self.settings, self.map_size, self.num_classes = settings, (map_size[0], map_size[1]), len(class_names)
+        self.settings, self.num_classes = settings, len(class_names)
+        self.frame = MapFrame.over(point_cloud_range, map_size)
         if min(map_size) < 3:
             raise ValueError(f"transfusion_head: expected a map of at least 3 x 3 cells, got {tuple(map_size)}")
         self.every_cell = settings.indices("every_cell_classes", class_names)
         self.suppressed = settings.indices("nms_classes", class_names)
-        x0, y0, _, x1, y1, _ = point_cloud_range
-        self.origin, self.extent = (x0, y0), (x1 - x0, y1 - y0)
-        self.cell_size = (self.extent[0] / map_size[1], self.extent[1] / map_size[0])
         width, bias = settings.channels, settings.bias
         self.shared = nn.Conv2d(in_channels, width, 3, padding=1)
         self.heatmap = _Branch(
@@ -137,9 +136,9 @@ class TransFusionHead(nn.Module):
             ValueError: On a map of another size.
         """
         x = x if isinstance(x, Tensor) else x.dense().permute(0, 3, 1, 2)
-        if tuple(x.shape[2:]) != self.map_size:
-            raise ValueError(f"TransFusionHead: expected a map of {self.map_size}, got {tuple(x.shape[2:])}")
-        height, width = self.map_size
+        if tuple(x.shape[2:]) != self.frame.size:
+            raise ValueError(f"TransFusionHead: expected a map of {self.frame.size}, got {tuple(x.shape[2:])}")
+        height, width = self.frame.size
         shared = self.shared(x.transpose(2, 3))
         logits = widened(self.heatmap(shared))
         chosen = best_proposals(logits, self.settings.proposals, self.every_cell)
@@ -180,7 +179,7 @@ class TransFusionHead(nn.Module):
             true.append(target.boxes[objects])
         code, box = torch.cat(codes), torch.cat(true)
         fits = 2 * self._overlaps(code.detach(), box) - 1
-        missed = (code - encode_boxes(box, self.origin, self.cell_size)).abs() * code.new_tensor(options.code_weights)
+        missed = (code - encode_boxes(box, self.frame)).abs() * code.new_tensor(options.code_weights)
         paired = max(1, len(box))
         heat = heatmap_focal_loss(output.heatmap, torch.stack([target.heatmap for target in targets]))
         parts = {
@@ -198,7 +197,7 @@ class TransFusionHead(nn.Module):
 
         options, found = self.settings, []
         limits = output.codes.new_tensor(options.center_limits)
-        boxes = decode_boxes(output.codes, self.origin, self.cell_size)
+        boxes = decode_boxes(output.codes, self.frame)
         labels = output.proposals.label
         chances = output.classes.sigmoid().gather(2, labels[..., None])[..., 0] * output.proposals.score
         fits = ((output.overlap + 1) / 2).clamp(0, 1)
@@ -213,16 +212,14 @@ class TransFusionHead(nn.Module):
         return found
 
     def _targets(self, boxes: Tensor, labels: Tensor) -> CentreTargets:
-        return centre_targets(
-            boxes, labels, num_classes=self.num_classes, map_size=self.map_size, origin=self.origin,
-            cell_size=self.cell_size, min_overlap=self.settings.min_overlap, min_radius=self.settings.min_radius,
-        )  # fmt: skip
+        options = self.settings
+        return centre_targets(boxes, labels, self.frame, self.num_classes, options.min_overlap, options.min_radius)
 
     def _pairs(self, output: TransFusionOutput, number: int, target: CentreTargets) -> tuple[Tensor, Tensor]:
         """Objects of a sample and the proposals that stand for them."""
-        found = decode_boxes(output.codes[number].detach(), self.origin, self.cell_size)
+        found = decode_boxes(output.codes[number].detach(), self.frame)
         logits, weights = output.classes[number], self.settings.cost_weights
-        cost = pairing_cost(logits, found, target.labels, target.boxes, self.extent, weights)
+        cost = pairing_cost(logits, found, target.labels, target.boxes, self.frame.extent, weights)
         objects, chosen = assigned(cost)
         return objects.to(logits.device), chosen.to(logits.device)
 
@@ -230,6 +227,6 @@ class TransFusionHead(nn.Module):
         """[N]: intersection over union of the boxes that are said and the true ones, one by one."""
         from pointdet.boxes.overlap import paired_iou_3d
 
-        said = decode_boxes(codes, self.origin, self.cell_size)
+        said = decode_boxes(codes, self.frame)
         overlaps = paired_iou_3d(said[:, :7].double().cpu().numpy(), boxes[:, :7].double().cpu().numpy())
         return torch.from_numpy(overlaps).to(codes)

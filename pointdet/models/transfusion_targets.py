@@ -7,26 +7,27 @@ import torch
 from torch import Tensor
 
 from pointdet.models.assignment import cheapest_pairs
+from pointdet.models.map_frame import MapFrame
 
 BOX_CODE = 10
 """Numbers of a box: place (2), top, logarithms of sizes (3), sine, cosine, velocity (2)."""
 
 
-def encode_boxes(boxes: Tensor, origin: tuple[float, float], cell_size: tuple[float, float]) -> Tensor:
-    """Codes [M, 10] of boxes [M, 9]: x and y in cells from the origin, and the height of the box's *top*, m.
+def encode_boxes(boxes: Tensor, frame: MapFrame) -> Tensor:
+    """Codes [M, 10] of boxes [M, 9]: x and y in cells of a map, and the height of the box's *top*, m.
 
     Args:
         boxes: (x, y, z, dx, dy, dz, heading, vx, vy), m, rad and m/s.
-        origin: (x, y) of the map's corner, m. cell_size: (x, y), m.
+        frame: The map.
     """
-    place = (boxes[:, :2] - boxes.new_tensor(origin)) / boxes.new_tensor(cell_size)
-    top, turn = boxes[:, 2:3] + boxes[:, 5:6] / 2, boxes[:, 6:7]
+    place, turn = frame.in_cells(boxes[:, :2]), boxes[:, 6:7]
+    top = boxes[:, 2:3] + boxes[:, 5:6] / 2
     return torch.cat([place, top, boxes[:, 3:6].log(), turn.sin(), turn.cos(), boxes[:, 7:9]], 1)
 
 
-def decode_boxes(codes: Tensor, origin: tuple[float, float], cell_size: tuple[float, float]) -> Tensor:
+def decode_boxes(codes: Tensor, frame: MapFrame) -> Tensor:
     """Boxes [..., 9] of codes [..., 10], see :func:`encode_boxes`."""
-    place = codes[..., :2] * codes.new_tensor(cell_size) + codes.new_tensor(origin)
+    place = frame.in_metres(codes[..., :2])
     size = codes[..., 3:6].exp()
     z = codes[..., 2:3] - size[..., 2:3] / 2
     heading = torch.atan2(codes[..., 6:7], codes[..., 7:8])

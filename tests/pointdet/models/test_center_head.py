@@ -16,13 +16,12 @@ from pointdet.boxes.overlap import iou_3d, paired_iou_3d
 from pointdet.models.center_head import CenterHead, CenterHeadSettings, CenterOutput
 from pointdet.models.gaussian_targets import centre_targets, gaussian_radius
 from pointdet.models.losses import heatmap_focal_loss
+from pointdet.models.map_frame import MapFrame
 
 CLASSES = ("Vehicle", "Pedestrian", "Cyclist")
 RANGE = (-8.0, -6.0, -2.0, 8.0, 6.0, 4.0)
 MAP = (24, 32)
-PLACE: dict[str, Any] = {
-    "num_classes": 3, "map_size": MAP, "origin": (-8.0, -6.0), "cell_size": (0.5, 0.5)
-}  # fmt: skip
+FRAME = MapFrame(MAP, (-8.0, -6.0), (0.5, 0.5))
 
 
 def random_boxes(seed: int, count: int) -> tuple[Tensor, Tensor]:
@@ -74,7 +73,7 @@ def test_radius_is_cornernets() -> None:
 @given(seed=st.integers(0, 2**31), count=st.integers(0, 8))
 def test_targets_as_the_rules_read(seed: int, count: int) -> None:
     boxes, labels = random_boxes(seed, count)
-    found = centre_targets(boxes, labels, **PLACE)
+    found = centre_targets(boxes, labels, FRAME, 3)
     wanted = torch.zeros(3, *MAP, dtype=torch.float64)
     cells, codes = [], []
     for box, label in zip(boxes.tolist(), labels.tolist(), strict=True):
@@ -101,7 +100,7 @@ def test_targets_as_the_rules_read(seed: int, count: int) -> None:
 @given(seed=st.integers(0, 2**31))
 def test_codes_lead_back_to_boxes(seed: int) -> None:
     boxes, labels = random_boxes(seed, 6)
-    target = centre_targets(boxes, labels, **PLACE)
+    target = centre_targets(boxes, labels, FRAME, 3)
     back = head().decoded(target.codes, target.cell)
     turn = torch.remainder(back[:, 6] - target.boxes[:, 6] + math.pi, 2 * math.pi) - math.pi
     torch.testing.assert_close(back[:, :6], target.boxes[:, :6])
@@ -118,7 +117,7 @@ def test_losses_as_the_formulas_read(seed: int, count: int, iou: bool) -> None:
     model = head(heatmap_weight=0.7, box_weight=1.5, iou_weight=2.5, code_weights=weights, predict_iou=iou)
     boxes, labels = (torch.stack(part) for part in zip(*samples, strict=True))
     found = model.losses(said, boxes, labels)
-    targets = [centre_targets(*sample, **PLACE) for sample in samples]
+    targets = [centre_targets(*sample, FRAME, 3) for sample in samples]
     objects, missed, unfit, focal = 0, 0.0, 0.0, 0.0
     for number, target in enumerate(targets):
         p = said.heatmap[number].sigmoid().clamp(1e-4, 1 - 1e-4)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from pointdet.boxes.overlap import iou_3d
 from pointdet.models.gaussian_targets import bump_radius
 from pointdet.models.losses import heatmap_focal_loss
+from pointdet.models.map_frame import MapFrame
 from pointdet.models.sparse_branch import SparseBranch
 from pointdet.models.sparse_center_head import SparseCenterHead, SparseCenterHeadSettings, SparseCenterOutput
 from pointdet.models.sparse_targets import voxel_targets
@@ -23,7 +24,7 @@ from pointdet.ops.voxels import VoxelGrid, Voxels
 CLASSES = ("Car", "Pedestrian", "Cyclist")
 RANGE = (-4.0, -3.0, -2.0, 4.0, 3.0, 2.0)
 MAP = (12, 16)
-PLACE: dict[str, Any] = {"map_size": MAP, "origin": (-4.0, -3.0), "cell_size": (0.5, 0.5)}
+FRAME = MapFrame(MAP, (-4.0, -3.0), (0.5, 0.5))
 
 
 def voxels(seed: int, counts: list[int], channels: int = 4) -> Voxels:
@@ -76,14 +77,14 @@ def test_a_branch_is_a_dense_one_at_the_voxels(seed: int, counts: list[int], tra
 def test_targets_as_the_rules_read(seed: int, n: int, count: int) -> None:
     cells = voxels(seed, [n]).grid.coords[:, [3, 2]]
     boxes, labels = (part[0] for part in boxes_of(seed, 1, count))
-    found = voxel_targets(boxes, labels, cells, num_classes=3, **PLACE)
+    found = voxel_targets(boxes, labels, cells, FRAME, 3)
     wanted, rows, codes = torch.zeros(n, 3, dtype=torch.float64), [], []
     for box, label in zip(boxes, labels.tolist(), strict=True):
         x, y, z, dx, dy, dz, heading = box.tolist()
         u, v = (x + 4) / 0.5, (y + 3) / 0.5
         if label == 0 or n == 0 or not (0 <= u < MAP[1] and 0 <= v < MAP[0]):
             continue
-        radius = int(bump_radius(box[None], (0.5, 0.5), 0.1, 2))
+        radius = int(bump_radius(box[None], FRAME, 0.1, 2))
         away = [(i - int(u)) ** 2 + (j - int(v)) ** 2 for i, j in cells.tolist()]
         row = away.index(min(away))
         sigma = (2 * radius + 1) / 6
@@ -102,7 +103,7 @@ def test_targets_as_the_rules_read(seed: int, n: int, count: int) -> None:
 def test_far_from_all_voxels_an_object_has_no_bump_but_a_place() -> None:
     box = torch.tensor([[3.9, 2.9, 0.0, 0.5, 0.5, 1.0, 0.0]])
     cells = torch.tensor([[0, 0], [1, 0]])
-    found = voxel_targets(box, torch.ones(1, dtype=torch.int64), cells, num_classes=1, **PLACE)
+    found = voxel_targets(box, torch.ones(1, dtype=torch.int64), cells, FRAME, 1)
     assert not found.heatmap.any()
     assert found.row.tolist() == [1]
     torch.testing.assert_close(found.codes[0, :2], torch.tensor([14.8, 11.8]))
@@ -122,7 +123,7 @@ def test_losses_as_the_formulas_read(seed: int, count: int) -> None:
         maps, missed, objects = [], 0.0, 0
         for b in range(2):
             own = torch.tensor([n - first if first < n <= first + size else 0 for n in labels[b].tolist()]).long()
-            target = voxel_targets(boxes[b], own, cells[b], num_classes=size, **PLACE)
+            target = voxel_targets(boxes[b], own, cells[b], FRAME, size)
             maps.append(target.heatmap)
             for row, code in zip(target.row.tolist(), target.codes, strict=True):
                 missed += ((said.codes[g][row + 40 * b] - code).abs() * torch.tensor(weights)).sum().item()

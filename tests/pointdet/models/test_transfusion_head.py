@@ -17,6 +17,7 @@ from pointdet.boxes.overlap import iou_3d
 from pointdet.models.assignment import cheapest_pairs
 from pointdet.models.lion import LION, BackboneSettings
 from pointdet.models.lion_names import from_reference, to_reference
+from pointdet.models.map_frame import MapFrame
 from pointdet.models.residual_backbone import ResidualBEVSettings
 from pointdet.models.transfusion_head import TransFusionHead
 from pointdet.models.transfusion_settings import TransFusionSettings
@@ -61,8 +62,8 @@ def moved(model: TransFusionHead) -> TransFusionHead:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31), count=st.integers(0, 8))
 def test_codes_lead_back_to_boxes(seed: int, count: int) -> None:
-    boxes = scene(seed, count)[0][0].double()
-    back = decode_boxes(encode_boxes(boxes, (-6, -4), (1, 2)), (-6, -4), (1, 2))
+    boxes, frame = scene(seed, count)[0][0].double(), MapFrame((4, 12), (-6, -4), (1, 2))
+    back = decode_boxes(encode_boxes(boxes, frame), frame)
     torch.testing.assert_close(back[:, [0, 1, 2, 3, 4, 5, 7, 8]], boxes[:, [0, 1, 2, 3, 4, 5, 7, 8]])
     torch.testing.assert_close(back[:, 6].sin(), boxes[:, 6].sin())
     torch.testing.assert_close(back[:, 6].cos(), boxes[:, 6].cos())
@@ -70,7 +71,7 @@ def test_codes_lead_back_to_boxes(seed: int, count: int) -> None:
 
 def test_a_code_by_hand() -> None:
     box = torch.tensor([[1.0, 2.0, -1.0, 4.0, 2.0, 1.5, math.pi / 6, 3.0, -0.5]])
-    code = encode_boxes(box, (-6.0, -4.0), (1.0, 0.5))
+    code = encode_boxes(box, MapFrame((16, 12), (-6.0, -4.0), (1.0, 0.5)))
     wanted = [7.0, 12.0, -0.25, math.log(4), math.log(2), math.log(1.5), 0.5, math.sqrt(3) / 2, 3.0, -0.5]
     torch.testing.assert_close(code, torch.tensor([wanted]))
 
@@ -103,7 +104,7 @@ def test_losses_as_the_formulas_read(seed: int, count: int) -> None:
     with torch.no_grad():
         out = model(torch.randn(1, 4, *MAP, generator=g))
     found = model.losses(out, boxes, labels)
-    there = decode_boxes(out.codes[0], model.origin, model.cell_size)
+    there = decode_boxes(out.codes[0], model.frame)
     cost = pairing_cost(out.classes[0], there, labels[0], boxes[0], (12.0, 8.0), (0.15, 0.25, 0.25))
     best = cost[linear_sum_assignment(cost)].sum()
     # Distances along the axes add up to the same for many a pairing: of equals ours is taken, not scipy's.
@@ -119,7 +120,7 @@ def test_losses_as_the_formulas_read(seed: int, count: int) -> None:
             of_class -= 0.25 * (1 - chance) ** 2 * math.log(chance) if yes else 0.75 * chance**2 * math.log(1 - chance)
     weights = torch.tensor([1.0] * 8 + [0.2] * 2)
     for m, p in pairs:
-        code = encode_boxes(boxes[0, m : m + 1], model.origin, model.cell_size)[0]
+        code = encode_boxes(boxes[0, m : m + 1], model.frame)[0]
         missed += ((code - out.codes[0, p]).abs() * weights).sum().item()
         shared = iou_3d(boxes[0, m : m + 1, :7].numpy(), there[p : p + 1, :7].numpy()).item()
         unfit += abs(out.overlap[0, p].item() - (2 * shared - 1))
@@ -138,7 +139,7 @@ def test_detections_as_the_rules_read(seed: int) -> None:
     (found,) = model.detections(out)
     candidates = []
     for p in range(12):
-        label, box = int(out.proposals.label[0, p]), decode_boxes(out.codes[0, p : p + 1], (-6, -4), (1, 1)).numpy()
+        label, box = int(out.proposals.label[0, p]), decode_boxes(out.codes[0, p : p + 1], model.frame).numpy()
         column, row = divmod(int(out.proposals.cell[0, p]), MAP[0])
         heat = out.heatmap[0, label, row, column].sigmoid().item()
         assert out.proposals.score[0, p].item() in (0, pytest.approx(heat))
@@ -259,7 +260,7 @@ def test_lion_as_published_for_nuscenes() -> None:
             )  # fmt: skip
         sizes[operator] = sum(p.numel() for p in model.backbone.parameters())
         assert isinstance(model.head, TransFusionHead)
-        assert model.head.map_size == (180, 180)
+        assert model.head.frame.size == (180, 180)
         assert model.bev.out_channels == 384
     assert sizes == {"mamba": 10_041_856, "retnet": 13_292_800, "rwkv": 15_281_920}
 
