@@ -37,6 +37,16 @@ def load_detector(checkpoint: str | Path) -> tuple[LION, Source]:
     Raises:
         CheckpointError: If there is none, or it is damaged or of something else.
     """
+    model, source, _ = load_run(checkpoint)
+    return model, source
+
+
+def load_run(checkpoint: str | Path) -> tuple[LION, Source, int | None]:
+    """As :func:`load_detector`, and the seed of the built-in scenes that it was trained on, if it was.
+
+    Raises:
+        CheckpointError: As :func:`load_detector`.
+    """
     from pointdet.checkpoints import stored_weights
     from pointdet.settings import model_from_config, source_from_config
 
@@ -52,7 +62,9 @@ def load_detector(checkpoint: str | Path) -> tuple[LION, Source]:
     except (KeyError, TypeError, ValueError, ArgumentError, RuntimeError, ConfigError) as error:
         why = " ".join(str(error).split())
         raise CheckpointError(f"{checkpoint}: not a checkpoint of a detector of this version ({why[:300]})") from error
-    return model.eval(), source
+    # Before this was said, a section of changes told of built-in scenes.
+    built_in = state.get("built_in_scenes", bool(state.get("builtin")))
+    return model.eval(), source, int(state["seed"]) if built_in else None
 
 
 def frames_of(scans: Path, source: Source) -> Iterator[tuple[str, Sample]]:

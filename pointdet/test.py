@@ -14,10 +14,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import formerkit  # noqa: F401  (before torch: how its threads wait is read when it loads)
 from formerkit.io import DataError, FormerkitError, atomic_write
 from formerkit.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from pointdet.sources import Source
 
 
 def score_checkpoint(
@@ -33,7 +37,7 @@ def score_checkpoint(
 
     Args:
         checkpoint: Folder of a checkpoint or of a run, or a converted file.
-        root: Folder of the data set; the one that was trained on if None.
+        root: Folder of the data set; if None the one that was trained on, built-in scenes included.
         split: The one that was validated on if None.
         output: Folder of the results.
         batch_size: Frames at a time. num_workers: Processes that read them.
@@ -49,15 +53,13 @@ def score_checkpoint(
     """
     from formerkit.processes import first_process_first, join_torchrun
     from pointdet.inference import detect_shared, own_device
-    from pointdet.predict import load_detector
+    from pointdet.predict import load_run
 
     join_torchrun()
     device = own_device(device)
-    model, source = load_detector(checkpoint)
-    source = source if root is None else replace(source, root=root)  # type: ignore[type-var]
-    if not source.is_present(source.root):
-        raise DataError(source.root, f"no {source.title} there", expected="its folder (--root)")
-    with first_process_first():  # the others find indexes ready
+    model, source, seed = load_run(checkpoint)
+    with first_process_first():  # the others find scenes and indexes ready
+        source = _source_at(source, root, seed)
         frames = source.frames(split or source.val_split)
     begin = time.perf_counter()
     found = detect_shared(model.to(device), frames, batch_size, num_workers=num_workers, device=device)
@@ -73,6 +75,21 @@ def score_checkpoint(
     with atomic_write(Path(output) / "metrics.json", "w") as file:
         file.write(json.dumps({score.main_name: score.main, **score.values}, indent=1) + "\n")
     return len(frames)
+
+
+def _source_at(source: Source, root: str | None, seed: int | None) -> Source:
+    """The data set in a folder; without one what was trained on, built-in scenes if there is a seed of such."""
+    from formerkit.processes import process_number
+
+    if root is not None:
+        source = replace(source, root=root)  # type: ignore[type-var]
+    if source.is_present(source.root):
+        return source
+    if root is not None or seed is None:
+        raise DataError(source.root, f"no {source.title} there", expected="its folder (--root)")
+    if process_number() == 0:
+        print(f"NO {source.title} at {source.root}: the BUILT-IN scenes that were trained on")
+    return source.built_in(seed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -105,7 +105,7 @@ def train(config: Namespace, builtin: dict[str, Any]) -> None:
     if run is not None:
         run.write_json("config.json", plain(config))
         run.write_json("environment.json", environment())
-    header = {"seed": config.seed, "config": plain(config), "builtin": builtin}
+    header = {"seed": config.seed, "config": plain(config), "builtin": builtin, "built_in_scenes": not is_real}
     origin = data.title if is_real else "built-in scenes"
     record = Record(fabric, lion, optimizer, source, val_set, settings, run, header, origin, best)
     fit(

@@ -72,13 +72,18 @@ def test_what_was_found_is_in_the_official_form(trained: Path) -> None:
 
 
 def test_a_checkpoint_is_scored_as_it_was_in_training(trained: Path, tmp_path: Path, capsys) -> None:
-    assert score_main([str(trained / "run"), "--output", str(tmp_path), "--num-workers", "0"]) == 1
-    assert "absent: no Waymo there" in capsys.readouterr().err
     segments = next((trained / "segments").iterdir())
-    assert score_main([str(trained / "run"), "--root", str(segments), "--output", str(tmp_path)]) == 0
-    assert "mean without signs" in capsys.readouterr().out
-    metrics, before = (json.loads((at / "metrics.json").read_text()) for at in (tmp_path, trained / "run"))
-    assert metrics == {key: value for key, value in before.items() if key not in ("step", "source")}
+    before = json.loads((trained / "run" / "metrics.json").read_text())
+    for root in (["--root", str(segments)], []):
+        assert score_main([str(trained / "run"), *root, "--output", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert "mean without signs" in said
+        assert ("the BUILT-IN scenes that were trained on" in said) == (not root)
+        metrics = json.loads((tmp_path / "metrics.json").read_text())
+        assert metrics == {key: value for key, value in before.items() if key not in ("step", "source")}
+    nowhere = ["--root", str(trained / "absent"), "--output", str(tmp_path)]
+    assert score_main([str(trained / "run"), *nowhere]) == 1
+    assert "absent: no Waymo there" in capsys.readouterr().err
 
 
 def test_a_split_without_labels_is_only_written(trained: Path, tmp_path: Path, capsys) -> None:
