@@ -75,4 +75,8 @@ def own_device(name: str) -> str:
         ConfigError: If there is no such device.
     """
     name = usable_device(name)
-    return usable_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}") if name == "cuda" else name
+    if name != "cuda":
+        return name
+    name = usable_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+    torch.cuda.set_device(name)  # for what is launched without a device's name
+    return name
