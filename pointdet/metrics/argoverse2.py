@@ -12,8 +12,8 @@ CDS is AP times the mean of (1 - error / worst error).
 
 What published figures differ in:
  * Leaderboard and papers count only boxes with a corner in the region of interest (within 5 m of the drivable area), by
-   the rasters of the HD maps. It is off here unless ``in_region`` is given: without it, labels and detections off the
-   road count, and figures are not those of the leaderboard.
+   the HD maps: :class:`~pointdet.metrics.argoverse2_region.RegionOfInterest`, given as ``in_region``. Without it labels
+   and detections off the road count, and figures are not those of the leaderboard.
  * Recalls: 101 in ``av2`` 0.3, 100 in 0.2, which LION's and HEDNet's scripts were written for.
  * LION's script counts up to 200 m instead of 150 m, and leaves out sweeps without a detection: missed labels in them
    cost nothing there, here they do.
@@ -63,7 +63,7 @@ def evaluate_argoverse2(
         categories: To score; those of the challenge that are annotated, if None. A category without labels has AP 0
             and the worst errors, which the means include.
         max_range: Boxes whose centre is nearer to the vehicle count, m, in space.
-        max_detections: Of a category in a sweep, so many of the best count.
+        max_detections: Of a category in a sweep, so many of the best within the range count.
         recall_samples: Recalls at which precision is averaged.
         in_region: Tells boxes in the region of interest: called with log, time and boxes [N, 7] of a sweep, returns [N]
             bool. None counts all.

@@ -68,9 +68,13 @@ def match(
 
     sweeps = _sweep_numbers(truth, found)
     num_sweeps = 1 + max(int(each.max(initial=-1)) for each in sweeps)
-    labels = _Rows(truth, sweeps[0], _counts(truth, categories, max_range, in_region) & (truth.num_points > 0))
-    seen = _Rows(found, sweeps[1], _counts(found, categories, max_range, in_region))
+    labels = _Rows(truth, sweeps[0], _counts(truth, categories, max_range) & (truth.num_points > 0))
+    seen = _Rows(found, sweeps[1], _counts(found, categories, max_range))
+    # Of the best so many, those in the region: in the official tool, too, the rest does not move up.
     seen.keep_best(max_detections)
+    if in_region is not None:
+        labels.keep(_in_region(truth, in_region)[labels.rows])
+        seen.keep(_in_region(found, in_region)[seen.rows])
     groups = np.unique(np.concatenate([labels.groups, seen.groups]))
     starts = [np.searchsorted(rows.groups, np.append(groups, groups[-1:] + 1)) for rows in (labels, seen)]
     partner, distance = np.full(len(seen.groups), -1, dtype=np.int64), np.full(len(seen.groups), np.inf)
@@ -95,17 +99,19 @@ def _sweep_numbers(truth: Argoverse2Objects, found: Argoverse2Objects) -> tuple[
     return sweeps[: len(truth.log_ids)], sweeps[len(truth.log_ids) :]
 
 
-def _counts(
-    objects: Argoverse2Objects, categories: Sequence[int], max_range: float, in_region: Region | None
-) -> np.ndarray:
-    """[N] bool: of a category to score, near enough, in the region."""
+def _counts(objects: Argoverse2Objects, categories: Sequence[int], max_range: float) -> np.ndarray:
+    """[N] bool: of a category to score, near enough."""
     near = np.linalg.norm(objects.boxes[:, :3], axis=1) < max_range
     mask: np.ndarray = near & np.isin(objects.categories, categories)
-    if in_region is not None:
-        ends = np.concatenate([[0], np.cumsum(objects.counts)])
-        for i, (log_id, time) in enumerate(zip(objects.log_ids, objects.timestamps, strict=True)):
-            rows = slice(ends[i], ends[i + 1])
-            mask[rows] &= in_region(str(log_id), int(time), objects.boxes[rows])
+    return mask
+
+
+def _in_region(objects: Argoverse2Objects, in_region: Region) -> np.ndarray:
+    """[N] bool."""
+    mask, ends = np.zeros(len(objects), dtype=np.bool_), np.concatenate([[0], np.cumsum(objects.counts)])
+    for i, (log_id, time) in enumerate(zip(objects.log_ids, objects.timestamps, strict=True)):
+        rows = slice(ends[i], ends[i + 1])
+        mask[rows] = in_region(str(log_id), int(time), objects.boxes[rows])
     return mask
 
 
@@ -115,16 +121,19 @@ class _Rows:
     def __init__(self, objects: Argoverse2Objects, sweeps: np.ndarray, mask: np.ndarray) -> None:
         groups = sweeps[objects.sweep_of] * len(ANNOTATION_CATEGORIES) + objects.categories
         rows = np.flatnonzero(mask)
-        rows = rows[np.lexsort([-objects.scores[rows], groups[rows]])]  # stable
+        self.rows = rows = rows[np.lexsort([-objects.scores[rows], groups[rows]])]  # stable
         self.groups, self.boxes, self.categories = groups[rows], objects.boxes[rows], objects.categories[rows]
         self.scores = objects.scores[rows]
 
     def keep_best(self, most: int) -> None:
         """At most so many of each group."""
         rank = np.arange(len(self.groups)) - np.searchsorted(self.groups, self.groups)
-        kept = rank < most
-        for name in ("groups", "boxes", "categories", "scores"):
-            setattr(self, name, getattr(self, name)[kept])
+        self.keep(rank < most)
+
+    def keep(self, mask: np.ndarray) -> None:
+        """Those alone."""
+        for name in ("rows", "groups", "boxes", "categories", "scores"):
+            setattr(self, name, getattr(self, name)[mask])
 
 
 def refuse_impossible(objects: Argoverse2Objects, what: str) -> None:

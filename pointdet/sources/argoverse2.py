@@ -15,9 +15,11 @@ from formerdata.argoverse2 import (
     Argoverse2Dataset,
     Argoverse2Info,
     Argoverse2Objects,
+    LogFolder,
     argoverse2_augmentations,
     concatenate_objects,
     labels_of_sweep,
+    map_file,
     objects_of_sweep,
     read_submission,
     read_sweep,
@@ -28,6 +30,7 @@ from formerdata.detection.cut import Range
 
 from pointdet.boxes.detections import Detections
 from pointdet.metrics.argoverse2 import Argoverse2Result, evaluate_argoverse2
+from pointdet.metrics.argoverse2_region import RegionOfInterest
 from pointdet.sources.base import Found, Score, absent, all_labelled, check_class_names, gathered
 
 
@@ -93,14 +96,26 @@ class Argoverse2:
         )  # fmt: skip
 
     def score(self, found: Found, folder: Path) -> Score | None:
-        """By the official rules without maps, from the official file: ``detections.feather``."""
+        """By the official rules, from the official file: ``detections.feather``.
+
+        Only boxes in the region of interest count, as on the leaderboard, if all logs have their HD maps; else all.
+        """
         frames, said = gathered(found, partial(detected_objects, class_names=self.class_names))
         path = folder / "detections.feather"
         write_submission(path, concatenate_objects(said))
         if not all_labelled(frames):
             return None
         truth = concatenate_objects([labels_of_sweep(info.log_id, info.timestamp, info.boxes) for info in frames])
-        return summary(evaluate_argoverse2(truth, read_submission(path)))
+        region = self._region({info.log_id for info in frames})
+        result = evaluate_argoverse2(truth, read_submission(path), in_region=region)
+        return summary(result, with_maps=region is not None)
+
+    def _region(self, log_ids: set[str]) -> RegionOfInterest | None:
+        """Of the split that these logs are in, if each has a map."""
+        for split in sorted(path for path in Path(self.root).iterdir() if path.is_dir()):
+            if all(map_file(LogFolder(split / log_id)) for log_id in log_ids):
+                return RegionOfInterest(split)
+        return None
 
     def true_boxes(self, info: Argoverse2Info) -> np.ndarray | None:
         """See :class:`~pointdet.sources.base.Source`; only boxes with points."""
@@ -126,13 +141,14 @@ def detected_objects(info: Argoverse2Info, found: Detections, class_names: Seque
     return objects_of_sweep(info.log_id, info.timestamp, boxes, numbers, found.scores.numpy())
 
 
-def summary(result: Argoverse2Result) -> Score:
+def summary(result: Argoverse2Result, *, with_maps: bool) -> Score:
     """The mean average precision is what weights are chosen by."""
     logged = {f"{score.category}_AP": 100 * score.ap for score in result.scores}
     logged |= {f"mean_{name}": value for name, value in result.mean().items()} | {"mAP": 100 * result.main}
     best = sorted(result.scores, key=lambda score: -score.num_truth)[:5]
     lines = {"mean": "mAP"} | {score.category.lower(): f"{score.category}_AP" for score in best}
+    said = "boxes in the region of interest" if with_maps else "all boxes, on and off the road: logs without HD maps"
     return Score(
-        result.table(), result.as_dict(), "mAP", 100 * result.main, logged, lines,
+        f"{result.table()}\n{said}", result.as_dict(), "mAP", 100 * result.main, logged, lines,
         "average precision, mean and of the most frequent classes, percent",
     )  # fmt: skip

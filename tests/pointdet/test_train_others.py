@@ -14,7 +14,7 @@ from pointdet.convert import main as convert_main
 from pointdet.predict import main as predict_main
 from pointdet.test import main as score_main
 from pointdet.train import main as train_main
-from tests.formerdata.argoverse2.made_up import write_log
+from tests.formerdata.argoverse2.made_up import LOG, write_log, write_map
 from tests.formerdata.once.made_up import write_once
 from tests.paths import DATA
 
@@ -117,7 +117,7 @@ def test_a_scan_of_nuscenes(nuscenes: Path, tmp_path: Path) -> None:
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".png"]
 
 
-def test_argoverse2_is_scored_from_the_official_file(tmp_path: Path) -> None:
+def test_argoverse2_is_scored_from_the_official_file(tmp_path: Path, capsys) -> None:
     pytest.importorskip("pyarrow")
     for seed, split in enumerate(("train", "val")):
         write_log(tmp_path / "logs" / split, seed=seed)
@@ -130,6 +130,10 @@ def test_argoverse2_is_scored_from_the_official_file(tmp_path: Path) -> None:
     out = ["--output", str(tmp_path / "out"), "--num-workers", "0"]
     assert score_main([str(tmp_path / "run"), *out]) == 0
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["mAP"] == metrics["mAP"]
+    assert "logs without HD maps" in capsys.readouterr().out
+    write_map(tmp_path / "logs" / "val" / LOG, [np.array([[-90.0, -90.0], [90.0, -90.0], [0.0, 90.0]])])
+    assert score_main([str(tmp_path / "run"), *out]) == 0
+    assert "boxes in the region of interest" in capsys.readouterr().out
     back, again = str(tmp_path / "back.pth"), str(tmp_path / "again.safetensors")
     assert convert_main(["--to-reference", str(tmp_path / "run"), back]) == 0
     assert convert_main([back, again, "--config", str(tmp_path / "config.yaml")]) == 0

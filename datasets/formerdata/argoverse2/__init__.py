@@ -13,6 +13,7 @@ from formerdata.argoverse2.files import (
 )
 from formerdata.argoverse2.frames import Argoverse2Frame, Argoverse2Frames
 from formerdata.argoverse2.index import LogIndex, SplitIndex, build_log_index, cached_log_index, cached_split_index
+from formerdata.argoverse2.maps import map_file, read_drivable_areas
 from formerdata.argoverse2.objects import (
     Argoverse2Objects,
     concatenate_objects,
@@ -45,9 +46,11 @@ __all__ = [
     "is_labelled",
     "labels_of_sweep",
     "log_folders",
+    "map_file",
     "objects_of_sweep",
     "read_annotations",
     "read_columns",
+    "read_drivable_areas",
     "read_labels",
     "read_poses",
     "read_submission",

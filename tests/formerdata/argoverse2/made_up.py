@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,19 @@ def write_log(
     write_columns(folder / "annotations.feather", {k: v for k, v in columns.items() if v is not None})
     write_columns(folder / "city_SE3_egovehicle.feather", poses(times))
     return folder
+
+
+def write_map(folder: Path, areas: Sequence[np.ndarray]) -> Path:
+    """The vector map of a log, of drivable areas [K, 2] alone; and what the owners' package wants beside it."""
+    listed = {
+        str(i): {"id": i, "area_boundary": [{"x": x, "y": y, "z": 0.0} for x, y in area.tolist()]}
+        for i, area in enumerate(areas)
+    }
+    content = {"drivable_areas": listed, "lane_segments": {}, "pedestrian_crossings": {}}
+    path = folder / "map" / f"log_map_archive_{folder.name}____PIT_city_1.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+    np.save(path.with_name(f"{folder.name}_ground_height_surface____PIT.npy"), np.zeros((2, 2), np.float16))
+    sim2 = {"R": [1.0, 0.0, 0.0, 1.0], "t": [0.0, 0.0], "s": 1.0}
+    path.with_name(f"{folder.name}___img_Sim2_city.json").write_text(json.dumps(sim2))
+    return path
