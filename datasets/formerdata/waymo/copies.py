@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.waymo.frame import WaymoFrame
+from formerdata.waymo.frame import Segment, WaymoFrame
 from formerdata.waymo.layout import component_path
 from formerdata.waymo.schema import LIDAR
 from formerdata.waymo.segment import WaymoSegment
-from formerdata.waymo.split import Segment
 from formerkit.io import DataError, atomic_write
 
 POINTS = "points"

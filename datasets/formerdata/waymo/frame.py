@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from formerdata.waymo.objects_file import NoLabelZone
 from formerdata.waymo.range_image import CHANNELS, LidarCalibration, range_image_points
 from formerdata.waymo.schema import LASERS, TOP
 from formerkit.io import DataError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,29 @@ class ReturnImage:
     def name(self) -> str:
         """For errors."""
         return f"scanner {LASERS[self.laser]}, return {self.number}"
+
+
+class Segment(ABC):
+    """The frames of a segment in order of time. Close it, or use it as a context."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, position: int) -> WaymoFrame: ...
+
+    def close(self) -> None:  # noqa: B027 (some have nothing open)
+        """Give open files back; they are opened again when they are needed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[WaymoFrame]:
+        for position in range(len(self)):
+            yield self[position]
 
 
 Blame = Callable[[ReturnImage, str, str, str], DataError]

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from formerdata.waymo.copies import copied_frame
-from formerdata.waymo.frame import WaymoFrame
+from formerdata.waymo.frame import Segment, WaymoFrame
 from formerdata.waymo.layout import CACHE
 from formerdata.waymo.schema import LASERS
 from formerdata.waymo.segment import WaymoSegment
-from formerdata.waymo.split import Segment, open_split
+from formerdata.waymo.split import open_split
 from formerkit.io import DataError
 
 _OPEN = 4

@@ -13,13 +13,13 @@ import numpy as np
 from formerdata.progress import progress_bar
 from formerdata.scenes.series import run
 from formerdata.waymo.copies import POINTS, copy_points
+from formerdata.waymo.frame import Segment
 from formerdata.waymo.index import cached_index
 from formerdata.waymo.layout import CACHE, RECORDS, component_path, record_files, segments, split_folders
 from formerdata.waymo.record_segment import RecordSegment
 from formerdata.waymo.records import cached_record_index
 from formerdata.waymo.schema import BOX_TYPES, LIDAR
 from formerdata.waymo.segment import WaymoSegment
-from formerdata.waymo.split import Segment
 from formerdata.waymo.table import parquet
 from formerkit.io import DataError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formerdata.waymo.frame import ReturnImage, WaymoFrame, check_choice, join_returns
+from formerdata.waymo.frame import ReturnImage, Segment, WaymoFrame, check_choice, join_returns
 from formerdata.waymo.layout import is_labelled
 from formerdata.waymo.range_image import LidarCalibration
 from formerdata.waymo.record_frame import RecordFrame
@@ -21,7 +21,7 @@ from formerkit.io import DataError
 _PARTS = {"shape": "range_image", "values": "range_image", "labels": "segmentation_label"}
 
 
-class RecordSegment:
+class RecordSegment(Segment):
     """The frames of one file, in order of time: what :class:`~formerdata.waymo.segment.WaymoSegment` is for v2.
 
     A frame is read, its checksum compared, and decompressed when it is asked for; nothing of it is kept, and the file
@@ -57,19 +57,6 @@ class RecordSegment:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    def __enter__(self) -> RecordSegment:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[WaymoFrame]:
-        for position in range(len(self)):
-            yield self[position]
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def record(self, position: int) -> RecordFrame:
         """All that is read of a frame, as it is stored.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from formerdata.waymo.frame import ReturnImage, WaymoFrame, check_choice, join_returns
+from formerdata.waymo.frame import ReturnImage, Segment, WaymoFrame, check_choice, join_returns
 from formerdata.waymo.index import SegmentIndex, build_index
 from formerdata.waymo.layout import component_path
 from formerdata.waymo.range_image import CHANNELS
@@ -18,7 +18,7 @@ from formerdata.waymo.table import Row, Table
 from formerkit.io import DataError
 
 
-class WaymoSegment:
+class WaymoSegment(Segment):
     """The frames of one segment, in order of time. Close it, or use it as a context.
 
     Only the images of the frame at hand are in memory: rows are decoded one by one. Reading frames in order decodes
@@ -57,16 +57,6 @@ class WaymoSegment:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    def __enter__(self) -> WaymoSegment:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[WaymoFrame]:
-        for position in range(len(self)):
-            yield self[position]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_tables": {}}  # open files do not go to another process

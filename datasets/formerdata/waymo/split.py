@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from formerdata.waymo.frame import WaymoFrame
+from formerdata.waymo.frame import Segment
 from formerdata.waymo.index import cached_index
 from formerdata.waymo.layout import component_path, record_files, segments
 from formerdata.waymo.record_segment import RecordSegment
@@ -17,17 +17,6 @@ from formerdata.waymo.records import cached_record_index
 from formerdata.waymo.schema import LIDAR, LIDAR_BOX, LIDAR_CALIBRATION, LIDAR_POSE, VEHICLE_POSE
 from formerdata.waymo.segment import WaymoSegment
 from formerkit.io import DataError
-
-
-class Segment(Protocol):
-    """The frames of a segment in order of time."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, position: int) -> WaymoFrame: ...
-
-    def close(self) -> None:
-        """Give open files back; they are opened again when they are needed."""
 
 
 class Split(Protocol):
