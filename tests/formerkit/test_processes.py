@@ -15,22 +15,22 @@ from formerkit import processes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_two_processes(tmp_path: Path) -> None:
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+def test_three_processes(tmp_path: Path) -> None:
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
     command = [sys.executable, *start, "-m", "tests.formerkit.toy_processes", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
-    first, second = (json.loads((tmp_path / f"said_{i}.json").read_text()) for i in range(2))
-    assert first["count"] == second["count"] == 2
-    assert (first["found"], second["found"]) == (False, True)
-    assert (first["part"], second["part"]) == ([0, 2, 4, 6], [1, 3, 5])
-    assert first["gathered"] == [f"item {i}" for i in range(7)]
-    assert second["gathered"] is None
-    assert first["everywhere"] == second["everywhere"] == [False, True]
-    assert first["mean"] == second["mean"] == [1.0, 1.0]
-    assert first["waited"]
-    assert second["waited"]
+    all_said = [json.loads((tmp_path / f"said_{i}.json").read_text()) for i in range(3)]
+    # The first of all, then the first of the other machine, then the rest.
+    assert [said["found"] for said in all_said] == [[], ["made_0"], ["made_0", "made_1"]]
+    assert [said["part"] for said in all_said] == [[0, 3, 6], [1, 4], [2, 5]]
+    assert [said["gathered"] for said in all_said] == [[f"item {i}" for i in range(7)], None, None]
+    for said in all_said:
+        assert said["count"] == 3
+        assert said["everywhere"] == [False, True]
+        assert said["mean"] == [1.0, 1.0]
+        assert said["waited"]
 
 
 def test_alone() -> None:
