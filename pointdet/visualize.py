@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 BACKGROUND, PANEL, GRID, TEXT, FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
 TRUE_COLOUR = "#f4f7fa"
-CLASS_COLOURS = ("#ffa62b", "#21d4b4", "#f062c0", "#b6e05a", "#ff6b5e", "#6aa8ff")
+CLASS_COLOURS = (
+    "#ffa62b", "#21d4b4", "#f062c0", "#b6e05a", "#ff6b5e", "#6aa8ff", "#b48cff", "#f7ec6e", "#4fd96a", "#c9976b",
+)  # fmt: skip
 # Points in cool greys, dark to light with height: the boxes own the colours.
 HEIGHT_COLOURS = ("#33465c", "#4d7299", "#86b4d8", "#e8f1f8")
 HEIGHTS = (-0.27, 2.73)
