@@ -19,7 +19,8 @@ from formerdata.kitti import Calibration, Layout, Objects, boxes_from_objects, r
 from formerdata.points import read_points
 
 from formerkit.io import ConfigError, DataError, FormerkitError, atomic_write, require
-from pointdet.visualize import BACKGROUND, CLASS_COLOURS, GRID, HEIGHT_COLOURS, HEIGHTS, KITTI_GROUND, TRUE_COLOUR
+from formerkit.palette import BACKGROUND, GRID, colour_of, rgb
+from pointdet.visualize import HEIGHT_COLOURS, HEIGHTS, KITTI_GROUND, TRUE_COLOUR
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -165,11 +166,6 @@ def _beams(starts: np.ndarray, ends: np.ndarray, thickness: float) -> tuple[np.n
     return vertices.reshape(-1, 3), (faces + 8 * np.arange(len(starts))[:, None, None]).reshape(-1, 3)
 
 
-def rgb(colour: str) -> np.ndarray:
-    """[3] in 0 .. 1 of ``#rrggbb``."""
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-
-
 def point_colours(points: np.ndarray, by: str) -> np.ndarray:
     """[N, 3] in 0 .. 1, from dark to light with height or intensity.
 
@@ -191,7 +187,7 @@ def point_colours(points: np.ndarray, by: str) -> np.ndarray:
 
 def _class_colours(names: np.ndarray) -> np.ndarray:
     order = [_COLOUR_ORDER.index(name) if name in _COLOUR_ORDER else len(_COLOUR_ORDER) - 1 for name in names]
-    return np.array([rgb(CLASS_COLOURS[i]) for i in order]).reshape(-1, 3)
+    return np.array([rgb(colour_of(i)) for i in order]).reshape(-1, 3)
 
 
 def geometries(scene: Scene, colour: str = "height") -> list[Any]:

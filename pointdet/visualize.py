@@ -11,6 +11,7 @@ import numpy as np
 from formerdata.boxes import bev_corners
 
 from formerkit.io import atomic_write
+from formerkit.palette import BACKGROUND, COLOURS, FAINT, GRID, PANEL, TEXT, colour_of
 
 if TYPE_CHECKING:
     from formerdata.detection import Sample
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
     from pointdet.boxes.detections import Detections
     from pointdet.sources import Source
 
-BACKGROUND, PANEL, GRID, TEXT, FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
 TRUE_COLOUR = "#f4f7fa"
-CLASS_COLOURS = (
-    "#ffa62b", "#21d4b4", "#f062c0", "#b6e05a", "#ff6b5e", "#6aa8ff", "#b48cff", "#f7ec6e", "#4fd96a", "#c9976b",
-)  # fmt: skip
 # Points in cool greys, dark to light with height: the boxes own the colours.
 HEIGHT_COLOURS = ("#33465c", "#4d7299", "#86b4d8", "#e8f1f8")
 HEIGHTS = (-0.27, 2.73)
@@ -34,7 +31,6 @@ OTHER_COLOUR = "#1f2933"
 MOST = 100
 """Detections in a picture: early in training there are hundreds, under which nothing could be seen."""
 
-_LONG = 10  # classes in a legend
 _CELL = 0.05
 _DASHES = (0, (3, 2))
 _INCHES, _DPI = 9.6, 120
@@ -58,7 +54,8 @@ def draw_frame(
     """Write a PNG: the scene from above, x upwards.
 
     Detections are solid outlines in the colour of their class, fainter where the score is low, with an arrow to the
-    front and the score; true boxes are pale areas with dashed edges.
+    front and the score; true boxes are pale areas with dashed edges. Of many classes only those that are there get a
+    colour and stand in the legend.
 
     Args:
         path: The picture.
@@ -91,12 +88,13 @@ def draw_frame(
     _rings(plot, limits)
     if true_boxes is not None:
         _areas(plot, true_boxes)
+    colour_of_label = _class_colours(class_names, labels)
     if len(boxes):
-        colours = _faded([_colour(label) for label in labels.tolist()], scores)
+        colours = _faded([colour_of_label[label] for label in labels.tolist()], scores)
         _outlines(plot, boxes, colours)
         metres_a_point = (y1 - y0) / (0.9 * _INCHES * 72)
         _scores(plot, boxes, scores, colours, metres_a_point)
-    _legend(plot, class_names, labels, true_boxes)
+    _legend(plot, class_names, labels, colour_of_label, true_boxes)
     _sensor(plot)
     _frame(plot, limits, axes)
     counts = [f"{len(points):,} points", f"{len(boxes)} detections"]
@@ -132,8 +130,10 @@ def draw_detections(
     )  # fmt: skip
 
 
-def _colour(label: int) -> str:
-    return CLASS_COLOURS[(label - 1) % len(CLASS_COLOURS)]
+def _class_colours(class_names: Sequence[str], labels: np.ndarray) -> dict[int, str]:
+    """Of each class; where there are more classes than colours, of those in the picture only."""
+    shown = range(1, len(class_names) + 1) if len(class_names) <= len(COLOURS) else np.unique(labels).tolist()
+    return {label: colour_of(number) for number, label in enumerate(shown)}
 
 
 def _raster(
@@ -270,14 +270,15 @@ def _shared(one: np.ndarray, others: np.ndarray) -> float:
     return float(np.clip(sides, 0, None).prod(1).sum())
 
 
-def _legend(axes: Any, class_names: Sequence[str], labels: np.ndarray, true_boxes: np.ndarray | None) -> None:
+def _legend(
+    axes: Any, class_names: Sequence[str], labels: np.ndarray, colours: dict[int, str], true_boxes: np.ndarray | None
+) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Any] = [
-        Line2D([], [], color=_colour(label), linewidth=2, label=f"{name}  {int((labels == label).sum())}")
-        for label, name in enumerate(class_names, start=1)
-        if len(class_names) <= _LONG or (labels == label).any()  # of many classes only those that are there
+        Line2D([], [], color=colour, linewidth=2, label=f"{class_names[label - 1]}  {int((labels == label).sum())}")
+        for label, colour in colours.items()
     ]
     if true_boxes is not None:
         pale: dict[str, Any] = {"facecolor": (1.0, 1.0, 1.0, 0.16), "edgecolor": TRUE_COLOUR, "linestyle": _DASHES}

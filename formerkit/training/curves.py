@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from formerkit.io import atomic_write
+from formerkit.palette import BACKGROUND, COLOURS, FAINT, GRID, PANEL, TEXT, colour_of
 
-_COLOURS = ("#ffa62b", "#21d4b4", "#f062c0", "#6aa8ff", "#b6e05a", "#ff6b5e")
-_BACKGROUND, _PANEL, _GRID, _TEXT, _FAINT = "#0b0f14", "#0e141b", "#26303b", "#d5dde6", "#75818f"
+_STROKES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))  # lines and single points, when the colours begin again
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Panel:
 
 
 def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
-    """Write a PNG with the panels side by side.
+    """Write a PNG with the panels side by side. Where one has several metrics, their last values stand in its legend.
 
     Args:
         rows: (step, name, value), as :meth:`formerkit.training.run.Run.rows` gives them.
@@ -49,19 +49,21 @@ def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel],
     series: dict[str, list[tuple[int, float]]] = {}
     for step, name, value in rows:
         series.setdefault(name, []).append((step, value))
-    figure = Figure(figsize=(5.6 * len(panels), 3.8), dpi=120, facecolor=_BACKGROUND, layout="constrained")
+    figure = Figure(figsize=(5.6 * len(panels), 3.8), dpi=120, facecolor=BACKGROUND, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         _style(axes, panel)
         axes.set_xlim(0, max((step for values in series.values() for step, _ in values), default=0) or 1)
-        for colour, (name, label) in zip(_COLOURS, panel.names.items(), strict=False):
+        for i, (name, label) in enumerate(panel.names.items()):
             if name in series:
                 steps, values = np.array(series[name], dtype=float).T
-                _draw(axes, steps, values, label, colour, panel)
+                _draw(axes, steps, values, label, i, panel)
         if len(panel.names) > 1 and axes.lines:
-            axes.legend(facecolor=_PANEL, edgecolor=_GRID, labelcolor=_TEXT, fontsize=9)
+            # Beside the diagram: the last values stand on its right border.
+            place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.02)}
+            axes.legend(**place, facecolor=PANEL, edgecolor=GRID, labelcolor=TEXT, fontsize=9)
     with atomic_write(Path(path)) as file:
-        figure.savefig(file, format="png", facecolor=_BACKGROUND)
+        figure.savefig(file, format="png", facecolor=BACKGROUND)
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -75,26 +77,34 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
         return (sums[high] - sums[low]) / (counts[high] - counts[low])
 
 
-def _draw(axes: Any, steps: np.ndarray, values: np.ndarray, label: str, colour: str, panel: Panel) -> None:
+def _draw(axes: Any, steps: np.ndarray, values: np.ndarray, label: str, number: int, panel: Panel) -> None:
+    colour = colour_of(number)
+    dashes, point = _STROKES[number // len(COLOURS) % len(_STROKES)]
+    label = f"{label}  {values[-1]:.4g}"
     if panel.smooth:
         axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.8)
         values = running_mean(values, max(1, len(values) // 20))
-    marker = "o" if len(values) < 30 else None
+    marker = point if len(values) < 30 else None
     # Not clipped: the last point lies on the border.
-    axes.plot(steps, values, color=colour, linewidth=2, label=label, marker=marker, ms=4, clip_on=False)
+    axes.plot(
+        steps, values, color=colour, linewidth=2, linestyle=dashes, label=label, marker=marker, ms=4, clip_on=False
+    )
 
 
 def _style(axes: Any, panel: Panel) -> None:
-    axes.set_facecolor(_PANEL)
-    axes.set_title(panel.title, color=_TEXT, fontsize=11, loc="left")
-    axes.set_xlabel("step", color=_FAINT, fontsize=9)
-    axes.grid(color=_GRID, linewidth=0.6)
-    axes.tick_params(colors=_FAINT, labelsize=8, which="both")
+    from matplotlib.ticker import LogFormatter
+
+    axes.set_facecolor(PANEL)
+    axes.set_title(panel.title, color=TEXT, fontsize=11, loc="left")
+    axes.set_xlabel("step", color=FAINT, fontsize=9)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.tick_params(colors=FAINT, labelsize=8, which="both")
     for side in axes.spines.values():
-        side.set_color(_GRID)
+        side.set_color(GRID)
     if panel.log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        # Between powers of ten only where there is room.
+        for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            set_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
     if panel.limits is not None:
         axes.set_ylim(panel.limits)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from formerkit.io import ConfigError, DataError
-from pointdet.view import Scene, box_mesh, load_scene, main, point_colours, rgb, show
-from pointdet.visualize import CLASS_COLOURS, HEIGHT_COLOURS
+from formerkit.palette import COLOURS, rgb
+from pointdet.view import Scene, box_mesh, load_scene, main, point_colours, show
+from pointdet.visualize import HEIGHT_COLOURS
 
 CALIBRATION = """P2: 700 0 620 0 0 700 187 0 0 0 1 0
 R0_rect: 1 0 0 0 1 0 0 0 1
@@ -153,7 +154,7 @@ def test_renders_to_a_picture_without_a_screen(root: Path, tmp_path: Path) -> No
     with Image.open(target) as image:
         picture = np.asarray(image.convert("RGB"), dtype=np.int64)
     assert picture.shape == (900, 1440, 3)
-    orange = np.abs(picture - np.round(255 * rgb(CLASS_COLOURS[0]))).max(-1) < 30
+    orange = np.abs(picture - np.round(255 * rgb(COLOURS[0]))).max(-1) < 30
     rows, columns = orange.nonzero()
     assert len(rows) > 200
     # The detection is ahead and to the right, so its outline is right of the middle.

@@ -15,10 +15,11 @@ from formerdata.waymo import WaymoInfo
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from formerkit.palette import COLOURS
 from pointdet import visualize
 from pointdet.boxes.detections import Detections
 from pointdet.sources import Waymo
-from pointdet.visualize import CLASS_COLOURS, HEIGHT_COLOURS, OTHER_COLOUR, TRUE_COLOUR, draw_detections, draw_frame
+from pointdet.visualize import HEIGHT_COLOURS, OTHER_COLOUR, TRUE_COLOUR, draw_detections, draw_frame
 
 NAMES = ("Car", "Pedestrian", "Cyclist")
 NONE = np.zeros((0, 7)), np.zeros(0), np.zeros(0, dtype=np.int64)
@@ -72,13 +73,26 @@ def test_points_and_boxes_lie_where_they_are(tmp_path: Path, x: float, y: float)
 def test_an_arrow_shows_the_front_and_the_colour_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visualize, "_scores", lambda *_: None)  # it would count as a part of the box
     nothing = np.zeros((0, 4), dtype=np.float32)
-    for label, (colour, heading) in enumerate(zip(CLASS_COLOURS[:3], (0.0, np.pi, -np.pi / 2), strict=True), start=1):
+    for label, (colour, heading) in enumerate(zip(COLOURS[:3], (0.0, np.pi, -np.pi / 2), strict=True), start=1):
         box = np.array([[20.0, 10.0, -1, 8.0, 6.0, 1.5, heading]])
         draw_frame(tmp_path / "a.png", nothing, box, np.ones(1), np.array([label]), NAMES, limits=LIMITS)
         x, y = centre_near(picture(tmp_path / "a.png"), colour, 20, 10, reach=7.0)
         # The arrow reaches 0.7 m past the front, so the middle of what is drawn moves half of that.
         ahead = (x - 20) * np.cos(heading) + (y - 10) * np.sin(heading)
         assert ahead == pytest.approx(0.35, abs=0.15)
+
+
+def test_of_more_classes_than_colours_those_in_the_picture_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Argoverse 2 has 26: the 1st and the 21st side by side."""
+    for part in ("_legend", "_scores"):
+        monkeypatch.setattr(visualize, part, lambda *_: None)
+    boxes = np.array([[20.0, 10.0, -1, 4.0, 2.0, 1.5, 0], [20.0, -10.0, -1, 4.0, 2.0, 1.5, 0]])
+    names, labels = [f"class {i}" for i in range(26)], np.array([1, 21])
+    draw_frame(tmp_path / "a.png", np.zeros((0, 4)), boxes, np.ones(2), labels, names, limits=LIMITS)
+    for colour, y in zip(COLOURS[:2], (10.0, -10.0), strict=True):
+        assert centre_near(picture(tmp_path / "a.png"), colour, 20, y, reach=7.0)[1] == pytest.approx(y, abs=1.0)
 
 
 def test_scores_are_drawn(tmp_path: Path) -> None:
@@ -96,9 +110,9 @@ def test_unsure_detections_are_faint(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for score in (0.1, 0.3, 0.5, 0.9):
         draw_frame(tmp_path / "a.png", nothing, box, np.array([score]), np.array([1]), NAMES, limits=LIMITS)
         colours = picture(tmp_path / "a.png").reshape(-1, 3).astype(int)
-        near = np.abs(colours - np.round(255 * visualize._faded([CLASS_COLOURS[0]], np.array([score]))[0])).max(1) < 8
+        near = np.abs(colours - np.round(255 * visualize._faded([COLOURS[0]], np.array([score]))[0])).max(1) < 8
         assert near.sum() > 100
-        brightest.append(visualize._faded([CLASS_COLOURS[0]], np.array([score])).sum())
+        brightest.append(visualize._faded([COLOURS[0]], np.array([score])).sum())
     assert brightest[0] < brightest[1] < brightest[2] == brightest[3]
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from formerkit.palette import COLOURS
 from formerkit.training.curves import Panel, draw_curves, running_mean
 
 
@@ -48,3 +49,17 @@ def test_one_value_stands_where_it_belongs(tmp_path: Path) -> None:
         assert columns.mean() > 0.9 * picture.shape[1]
         # Title and axis take a tenth or so of the height.
         assert 1 - rows_of.mean() / picture.shape[0] == pytest.approx(value / 100, abs=0.12)
+
+
+def test_none_of_many_metrics_is_left_out(tmp_path: Path) -> None:
+    """More than there are colours: each changes the picture."""
+    panel = Panel("AP", {f"m{i}": f"class {i}" for i in range(len(COLOURS) + 2)}, limits=(0.0, 100.0))
+    rows = [(100, name, 5.0 * i) for i, name in enumerate(panel.names)]
+
+    def drawn(rows: list[tuple[int, str, float]]) -> np.ndarray:
+        draw_curves(rows, (panel,), tmp_path / "many.png")
+        return np.asarray(Image.open(tmp_path / "many.png").convert("RGB"))
+
+    whole = drawn(rows)
+    for i in range(len(rows)):
+        assert (drawn(rows[:i] + rows[i + 1 :]) != whole).any()
