@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 
-def main(args: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and generate."""
-    from jsonargparse import ArgumentParser
-
+    from formerdata.scenes.program import add_workers, generator_parser, run_generator
     from formerdata.waymo.built_in import SegmentSettings
-    from formerkit.io import FormerkitError
-
-    parser = ArgumentParser(prog="python -m formerdata.waymo", description=__doc__)
-    parser.add_argument("root", type=str, help="Folder to write to; absent, empty, or made by the same command.")
-    parser.add_argument("--num-train", "--num_train", type=int, default=8, help="Segments for training.")
-    parser.add_argument("--num-val", "--num_val", type=int, default=2, help="Segments for validation.")
-    parser.add_argument("--seed", type=int, default=0, help="Names the series.")
-    parser.add_argument(
-        "--num-workers", "--num_workers", type=int, default=None, help="Processes (default: one a core)."
-    )
-    parser.add_class_arguments(SegmentSettings, "settings")
-    # jsonargparse renamed it in 4.49.
-    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
-    chosen = instantiate(parser.parse_args(args))
-
     from formerdata.waymo.generate import generate_waymo
 
-    try:
-        generate_waymo(**vars(chosen))
-    except (FormerkitError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    parser = generator_parser("formerdata.waymo", str(__doc__), SegmentSettings, num_train=8, num_val=2)
+    add_workers(parser)
+    run_generator(parser, argv, generate_waymo)
 
 
 if __name__ == "__main__":
