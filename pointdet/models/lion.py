@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from formerkit.mixers.backends import use_kernels
 from pointdet.boxes.detections import Detections
 from pointdet.models.anchor_head import AnchorHead, AnchorSettings, HeadSettings, kitti_anchors
 from pointdet.models.bev_backbone import BEVBackbone, BEVSettings
+from pointdet.models.bev_map import bev_map, sparse_bev_map, sparse_maps_serve
 from pointdet.models.center_head import CenterHead, CenterHeadSettings
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.residual_backbone import ResidualBEVBackbone, ResidualBEVSettings
@@ -33,12 +33,11 @@ from pointdet.models.transfusion_head import TransFusionHead
 from pointdet.models.transfusion_settings import TransFusionSettings
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
 from pointdet.ops.segments import Segments, segment_expand, segment_sum
-from pointdet.ops.sparse_map import BlockMap, SparseMap
+from pointdet.ops.sparse_map import BlockMap
 from pointdet.ops.submanifold import submanifold_conv
 from pointdet.ops.voxelize import grid_shape, voxelize
 from pointdet.ops.voxels import VoxelGrid, Voxels, merge_coords
 from pointdet.ops.windows import Axis, from_groups, to_groups
-from pointdet.ops.winograd import EDGE
 
 if TYPE_CHECKING:
     from formerdata.detection import Batch
@@ -221,119 +220,6 @@ def _prefixed(trace: Trace, prefix: str, name: str, voxels: Voxels) -> None:
     trace(prefix + name, voxels)
 
 
-class LIONBackbone(nn.Module):
-    """LION blocks at full horizontal resolution, each followed by a merge of pairs along z with voxel generation.
-
-    Args:
-        channels: C.
-        operator: The linear RNN.
-        windows: (Tx, Ty, Tz) of each block.
-        group_sizes: Voxels a group, of each block.
-        out_window: Window of the last layer.
-        out_group_size: Its group size.
-        generation: Share of voxels that grow new ones in each merge along z.
-        drop_path: Stochastic depth of the RNN blocks.
-        recompute: Keep less in training and compute RNN blocks again in the backward pass.
-        ground_windows: (Tx, Ty) of each layer on the ground plane; one merge along z more precedes them.
-        ground_group_sizes: Voxels a group, of each of these.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        operator: Operator,
-        windows: Sequence[Window],
-        group_sizes: Sequence[int],
-        out_window: Window,
-        out_group_size: int,
-        generation: float,
-        drop_path: float,
-        recompute: bool,
-        ground_windows: Sequence[tuple[int, int]] = (),
-        ground_group_sizes: Sequence[int] = (),
-    ) -> None:
-        super().__init__()
-        _check_as_many("windows and group_sizes", windows, group_sizes)
-        _check_as_many("ground_windows and ground_group_sizes", ground_windows, ground_group_sizes)
-        num_layers = 8 * len(windows) + 2 + 2 * len(ground_windows)
-
-        def block(stage: int, layer: int, direction: int) -> nn.Module:
-            return operator_block(operator, channels, drop_path, 8 * stage + 2 * layer + direction, num_layers)
-
-        self.blocks = nn.ModuleList()
-        self.merges = nn.ModuleList()
-        for i, (window, group_size) in enumerate(zip(windows, group_sizes, strict=True)):
-            self.blocks.append(LIONBlock(channels, partial(block, i), window, group_size))
-            self.merges.append(PatchMerging(channels, (1, 1, 2), generation))
-        self.out = LIONLayer(partial(block, len(windows), 0), out_window, out_group_size, shift=True)
-        self.out_merge = PatchMerging(channels, (1, 1, 2), generation) if ground_windows else None
-        self.bev_layers = nn.ModuleList(
-            LIONLayer(partial(block, len(windows), 1 + i), (*window, 1), group_size, shift=True)
-            for i, (window, group_size) in enumerate(zip(ground_windows, ground_group_sizes, strict=True))
-        )
-        for module in self.modules():
-            if isinstance(module, LIONLayer):
-                module.recompute = recompute
-
-    def forward(self, voxels: Voxels, trace: Trace | None = None) -> Voxels:
-        """Voxels of the input grid to voxels of one whose height is halved once a block, and before the ground plane.
-
-        Args:
-            voxels: The input.
-            trace: Called with the name and the voxels of each stage, for tests and profiles.
-        """
-        for i in range(len(self.blocks)):
-            inner = None if trace is None else partial(_prefixed, trace, f"blocks.{i}.")
-            voxels = self.blocks[i](voxels, inner)
-            _record(trace, f"blocks.{i}", voxels)
-            voxels, _ = self.merges[i](voxels)
-            _record(trace, f"merges.{i}", voxels)
-        voxels = self.out(voxels)
-        _record(trace, "out", voxels)
-        if self.out_merge is not None:
-            voxels, _ = self.out_merge(voxels)
-            _record(trace, "out_merge", voxels)
-        for i, layer in enumerate(self.bev_layers):
-            voxels = layer(voxels)
-            _record(trace, f"bev_layers.{i}", voxels)
-        return voxels
-
-
-def _check_as_many(names: str, a: Sequence[object], b: Sequence[object]) -> None:
-    if len(a) != len(b):
-        raise ValueError(f"{names}: {len(a)} and {len(b)} entries, expected as many")
-
-
-def bev_map(voxels: Voxels) -> Tensor:
-    """Dense bird's-eye map [B, C * Z, Y, X], channels last in memory: channel ``c * Z + z``, zero without a voxel."""
-    grid, x = voxels.grid, voxels.features
-    depth, height, width = grid.spatial_shape
-    b, z, y, column = grid.coords.long().unbind(1)
-    dense = x.new_zeros(grid.batch_size * height * width, x.shape[1], depth)
-    dense[(b * height + y) * width + column, :, z] = x
-    return dense.view(grid.batch_size, height, width, -1).permute(0, 3, 1, 2)
-
-
-def sparse_bev_map(voxels: Voxels) -> SparseMap:
-    """The map of :func:`bev_map`, without its empty cells."""
-    grid, x = voxels.grid, voxels.features
-    depth, height, width = grid.spatial_shape
-    b, z, y, column = grid.coords.long().unbind(1)
-    cells, row = torch.unique((b * height + y) * width + column, return_inverse=True)
-    rows = x.new_zeros(len(cells), x.shape[1], depth)
-    rows[row, :, z] = x
-    where = torch.stack([cells // (height * width), cells // width % height, cells % width], dim=1)
-    return SparseMap.of_rows(rows.flatten(1), where, (grid.batch_size, height, width))
-
-
-def _sparse_maps_serve(voxels: Voxels) -> bool:
-    """Whether the 2D network may skip what is empty: outside training, on a CPU, on a map of whole tiles."""
-    x, (_, height, width) = voxels.features, voxels.grid.spatial_shape
-    exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    whole = height % EDGE == 0 and width % EDGE == 0
-    return exact and not torch.is_grad_enabled() and use_kernels(x) and whole
-
-
 @dataclass(frozen=True)
 class BackboneSettings:
     """The 3D backbone; the defaults are the published KITTI model's.
@@ -378,10 +264,72 @@ class BackboneSettings:
         for name, values in ground.items():
             if min(values, default=1) < 1:
                 raise ValueError(f"backbone.{name}: expected numbers from 1 on, got {getattr(self, name)}")
+        for a, b in (("windows", "group_sizes"), ("ground_windows", "ground_group_sizes")):
+            if len(getattr(self, a)) != len(getattr(self, b)):
+                counts = f"{len(getattr(self, a))} and {len(getattr(self, b))}"
+                raise ValueError(f"backbone.{a} and backbone.{b}: expected as many, got {counts}")
         if not 0 <= self.generation <= 1:
             raise ValueError(f"backbone.generation: expected a share, 0 to 1, got {self.generation}")
         if not 0 <= self.drop_path < 1:
             raise ValueError(f"backbone.drop_path: expected a share below 1, got {self.drop_path}")
+
+
+class LIONBackbone(nn.Module):
+    """LION blocks at full horizontal resolution, each followed by a merge of pairs along z with voxel generation.
+
+    Args:
+        settings: Windows, groups, widths.
+        operator: The linear RNN.
+        depth: Height of the grid after all blocks, voxels; the last layer's windows span it.
+    """
+
+    def __init__(self, settings: BackboneSettings, operator: Operator, depth: int) -> None:
+        super().__init__()
+        channels, generation, ground = settings.channels, settings.generation, settings.ground_windows
+        stages = len(settings.windows)
+        num_layers = 8 * stages + 2 + 2 * len(ground)
+
+        def block(stage: int, layer: int, direction: int) -> nn.Module:
+            return operator_block(operator, channels, settings.drop_path, 8 * stage + 2 * layer + direction, num_layers)
+
+        self.blocks = nn.ModuleList()
+        self.merges = nn.ModuleList()
+        for i, (window, group_size) in enumerate(zip(settings.windows, settings.group_sizes, strict=True)):
+            self.blocks.append(LIONBlock(channels, partial(block, i), window, group_size))
+            self.merges.append(PatchMerging(channels, (1, 1, 2), generation))
+        out = partial(block, stages, 0)
+        self.out = LIONLayer(out, (*settings.out_window, depth), settings.out_group_size, shift=True)
+        self.out_merge = PatchMerging(channels, (1, 1, 2), generation) if ground else None
+        self.bev_layers = nn.ModuleList(
+            LIONLayer(partial(block, stages, 1 + i), (*window, 1), group_size, shift=True)
+            for i, (window, group_size) in enumerate(zip(ground, settings.ground_group_sizes, strict=True))
+        )
+        for module in self.modules():
+            if isinstance(module, LIONLayer):
+                module.recompute = settings.recompute
+
+    def forward(self, voxels: Voxels, trace: Trace | None = None) -> Voxels:
+        """Voxels of the input grid to voxels of one whose height is halved once a block, and before the ground plane.
+
+        Args:
+            voxels: The input.
+            trace: Called with the name and the voxels of each stage, for tests and profiles.
+        """
+        for i in range(len(self.blocks)):
+            inner = None if trace is None else partial(_prefixed, trace, f"blocks.{i}.")
+            voxels = self.blocks[i](voxels, inner)
+            _record(trace, f"blocks.{i}", voxels)
+            voxels, _ = self.merges[i](voxels)
+            _record(trace, f"merges.{i}", voxels)
+        voxels = self.out(voxels)
+        _record(trace, "out", voxels)
+        if self.out_merge is not None:
+            voxels, _ = self.out_merge(voxels)
+            _record(trace, "out_merge", voxels)
+        for i, layer in enumerate(self.bev_layers):
+            voxels = layer(voxels)
+            _record(trace, f"bev_layers.{i}", voxels)
+        return voxels
 
 
 class LION(nn.Module):
@@ -433,71 +381,29 @@ class LION(nn.Module):
         stages = len(backbone.windows)
         if depth % 2**stages:
             raise ValueError(f"voxel_size and point_cloud_range: {depth} voxels in height do not halve {stages} times")
-        if not encoder_channels or min(encoder_channels) < 2:
-            raise ValueError(f"encoder_channels: expected widths from 2 on, got {tuple(encoder_channels)}")
-        if encoder_channels[-1] != backbone.channels:
-            raise ValueError(
-                f"encoder_channels ends with {encoder_channels[-1]}, expected backbone.channels = {backbone.channels}"
-            )
+        depth //= 2**stages
+        _check_encoder(encoder_channels, backbone)
+        _check_kinds(bev_kind, head_kind)
+        _check_depth(depth, bool(backbone.ground_windows), one=bev_kind == "none")
         self.voxel_encoder = DynamicVoxelEncoder(point_features, tuple(encoder_channels), self.voxel_size, (x0, y0, z0))
-        depth_out = depth // 2**stages
-        self.backbone = LIONBackbone(
-            backbone.channels,
-            operator,
-            backbone.windows,
-            backbone.group_sizes,
-            (*backbone.out_window, depth_out),
-            backbone.out_group_size,
-            backbone.generation,
-            backbone.drop_path,
-            backbone.recompute,
-            backbone.ground_windows,
-            backbone.ground_group_sizes,
-        )
-        for name, value, known in (
-            ("bev_kind", bev_kind, ("plain", "residual", "none")),
-            ("head_kind", head_kind, ("anchor", "center", "sparse_center", "transfusion")),
-        ):  # fmt: skip
-            if value not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-        if (bev_kind == "none") != (head_kind == "sparse_center"):
-            raise ValueError(
-                "bev_kind and head_kind: none and sparse_center go together, the one 2D backbone and head that take "
-                f"voxels, got {bev_kind} and {head_kind}"
-            )
-        depth_out = self._ground_depth(depth_out, bool(backbone.ground_windows), one=bev_kind == "none")
-        channels = backbone.channels * depth_out
-        map_size = height, width
+        self.backbone = LIONBackbone(backbone, operator, depth)
+        channels, map_size = backbone.channels * (1 if backbone.ground_windows else depth), (height, width)
         self.bev: BEVBackbone | ResidualBEVBackbone | None = None
         if bev_kind != "none":
             plain = bev_kind == "plain"
             self.bev = BEVBackbone(channels, bev) if plain else ResidualBEVBackbone(channels, residual_bev)
             channels, map_size = self.bev.out_channels, self.bev.map_size(height, width)
-        place = self.point_cloud_range, map_size
+        place = channels, self.class_names, self.point_cloud_range, map_size
         self.head: AnchorHead | CenterHead | SparseCenterHead | TransFusionHead
         if head_kind == "anchor":
             kinds = kitti_anchors(self.class_names, anchors)
-            self.head = AnchorHead(channels, self.class_names, kinds, *place, head)
+            self.head = AnchorHead(channels, self.class_names, kinds, self.point_cloud_range, map_size, head)
         elif head_kind == "center":
-            self.head = CenterHead(channels, self.class_names, *place, center_head)
+            self.head = CenterHead(*place, center_head)
         elif head_kind == "sparse_center":
-            self.head = SparseCenterHead(channels, self.class_names, *place, sparse_center_head)
+            self.head = SparseCenterHead(*place, sparse_center_head)
         else:
-            self.head = TransFusionHead(channels, self.class_names, *place, transfusion_head)
-
-    @staticmethod
-    def _ground_depth(depth: int, ground: bool, *, one: bool) -> int:
-        """The height of the backbone's last grid, in voxels."""
-        if ground and depth != 2:
-            raise ValueError(
-                f"voxel_size and point_cloud_range: {depth} voxels in height after all blocks, expected 2, which the "
-                "layers of backbone.ground_windows have merged"
-            )
-        if one and not ground and depth != 1:
-            raise ValueError(
-                f"bev_kind none: {depth} voxels in height after the backbone, expected 1; see backbone.ground_windows"
-            )
-        return 1 if ground else depth
+            self.head = TransFusionHead(*place, transfusion_head)
 
     def features(self, points: Tensor, batch_size: int) -> Tensor | BlockMap | Voxels:
         """Points [P, 1 + F] (sample index first) to what the head sees.
@@ -511,7 +417,7 @@ class LION(nn.Module):
         """The 3D backbone's voxels to the 2D feature map, if there is a 2D backbone."""
         if self.bev is None:
             return voxels
-        sparse = not self.training and isinstance(self.bev, BEVBackbone) and _sparse_maps_serve(voxels)
+        sparse = not self.training and isinstance(self.bev, BEVBackbone) and sparse_maps_serve(voxels)
         return self.bev(sparse_bev_map(voxels) if sparse else bev_map(voxels))
 
     def forward(self, batch: Batch) -> dict[str, Tensor] | list[Detections]:
@@ -520,3 +426,37 @@ class LION(nn.Module):
         if self.training:
             return self.head.losses(output, batch.boxes, batch.labels)
         return self.head.detections(output)
+
+
+def _check_encoder(channels: Sequence[int], backbone: BackboneSettings) -> None:
+    if not channels or min(channels) < 2:
+        raise ValueError(f"encoder_channels: expected widths from 2 on, got {tuple(channels)}")
+    if channels[-1] != backbone.channels:
+        raise ValueError(f"encoder_channels ends with {channels[-1]}, expected backbone.channels = {backbone.channels}")
+
+
+def _check_kinds(bev_kind: str, head_kind: str) -> None:
+    for name, value, known in (
+        ("bev_kind", bev_kind, ("plain", "residual", "none")),
+        ("head_kind", head_kind, ("anchor", "center", "sparse_center", "transfusion")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    if (bev_kind == "none") != (head_kind == "sparse_center"):
+        raise ValueError(
+            "bev_kind and head_kind: none and sparse_center go together, the one 2D backbone and head that take "
+            f"voxels, got {bev_kind} and {head_kind}"
+        )
+
+
+def _check_depth(depth: int, ground: bool, *, one: bool) -> None:
+    """The height after all blocks, voxels: what layers on the ground plane, and a head that takes voxels, need."""
+    if ground and depth != 2:
+        raise ValueError(
+            f"voxel_size and point_cloud_range: {depth} voxels in height after all blocks, expected 2, which the "
+            "layers of backbone.ground_windows have merged"
+        )
+    if one and not ground and depth != 1:
+        raise ValueError(
+            f"bev_kind none: {depth} voxels in height after the backbone, expected 1; see backbone.ground_windows"
+        )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pointdet.boxes.overlap import iou_3d
 from pointdet.models.bev_backbone import BEVSettings
+from pointdet.models.bev_map import bev_map, sparse_bev_map
 from pointdet.models.center_head import CenterHeadSettings
 from pointdet.models.lion import (
     LION,
@@ -24,9 +25,7 @@ from pointdet.models.lion import (
     LIONLayer,
     PatchMerging,
     PositionEmbedding,
-    bev_map,
     generated_coords,
-    sparse_bev_map,
 )
 from pointdet.models.residual_backbone import ResidualBEVSettings
 from pointdet.models.sparse_center_head import SparseCenterHeadSettings
@@ -408,3 +407,16 @@ def test_rnn_blocks_are_numbered_as_published(monkeypatch: pytest.MonkeyPatch) -
         bev_kind="none", head_kind="sparse_center", sparse_center_head=SparseCenterHeadSettings(class_groups=(1,)),
     )  # fmt: skip
     assert made == [(number, 2 * 8 + 2 + 3 * 2) for number in range(24)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("windows", ((13, 13, 0),)), ("group_sizes", (64, 64)), ("out_window", (0, 5)), ("out_group_size", 0),
+        ("channels", 0), ("ground_windows", ((5, 5),)), ("ground_group_sizes", (16,)), ("generation", 1.1), ("drop_path", 1.0),
+    ],
+)  # fmt: skip
+def test_backbones_that_cannot_be(field: str, value: Any) -> None:
+    fitting: dict[str, Any] = {"channels": 8, "windows": ((5, 5, 4),), "group_sizes": (32,)}
+    with pytest.raises(ValueError, match=rf"backbone\.{field}\b.*expected"):
+        BackboneSettings(**{**fitting, field: value})

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pointdet.models.lion import LION, PatchMerging, bev_map
+from pointdet.models.bev_map import bev_map
+from pointdet.models.lion import LION, PatchMerging
 from pointdet.models.lion_blocks import Operator, operator_block
 from pointdet.models.lion_names import reference_names, to_reference
 from pointdet.models.voxel_encoder import DynamicVoxelEncoder
