@@ -413,7 +413,8 @@ def test_rnn_blocks_are_numbered_as_published(monkeypatch: pytest.MonkeyPatch) -
     ("field", "value"),
     [
         ("windows", ((13, 13, 0),)), ("group_sizes", (64, 64)), ("out_window", (0, 5)), ("out_group_size", 0),
-        ("channels", 0), ("ground_windows", ((5, 5),)), ("ground_group_sizes", (16,)), ("generation", 1.1), ("drop_path", 1.0),
+        ("channels", 0), ("ground_windows", ((5, 5),)), ("ground_group_sizes", (16,)), ("generation", 1.1),
+        ("drop_path", 1.0),
     ],
 )  # fmt: skip
 def test_backbones_that_cannot_be(field: str, value: Any) -> None:
