@@ -92,8 +92,6 @@ def _draw(axes: Any, steps: np.ndarray, values: np.ndarray, label: str, number: 
 
 
 def _style(axes: Any, panel: Panel) -> None:
-    from matplotlib.ticker import LogFormatter
-
     axes.set_facecolor(PANEL)
     axes.set_title(panel.title, color=TEXT, fontsize=11, loc="left")
     axes.set_xlabel("step", color=FAINT, fontsize=9)
@@ -103,8 +101,18 @@ def _style(axes: Any, panel: Panel) -> None:
         side.set_color(GRID)
     if panel.log:
         axes.set_yscale("log")
-        # Between powers of ten only where there is room.
-        for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            set_formatter(LogFormatter(minor_thresholds=(1.5, 0.8)))
+        axes.yaxis.set_major_formatter(_log_formatter())
+        axes.yaxis.set_minor_formatter(_log_formatter())
     if panel.limits is not None:
         axes.set_ylim(panel.limits)
+
+
+def _log_formatter() -> Any:
+    """Plain numbers, between powers of ten only where there is room."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    return Plain(minor_thresholds=(1.5, 0.8))
