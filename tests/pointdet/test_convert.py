@@ -161,7 +161,7 @@ def test_wrong_commands(tmp_path: Path, capsys: Any) -> None:
         "--config: expected": [source, "o.safetensors"],
         "ends with .safetensors": [source, str(tmp_path / "o.pth"), "--config", config],
         "unknown option '--model.opperator'": [source, "o.safetensors", "--config", config, "--model.opperator", "ttt"],
-        "model: windows and group_sizes": [source, "o.safetensors", *few, "--config", config],
+        "model: backbone.windows and backbone.group_sizes": [source, "o.safetensors", *few, "--config", config],
         "expected the name of a checkpoint of OpenPCDet": [source, "o.safetensors", "--to-reference"],
         "carries its configuration": [source, "o.pth", "--config", config, "--to-reference"],
         "not a file of weights of this project": [source, str(tmp_path / "b.pth"), "--to-reference"],
