@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from formerdata.argoverse2 import LogFolder, map_file, read_drivable_areas, read_poses
+from formerdata.boxes import box_corners
 
 from formerkit.io import DataError
 
@@ -104,12 +105,3 @@ class RegionOfInterest:
         while len(self._logs) > _KEPT:
             self._logs.popitem(last=False)
         return self._logs[log_id]
-
-
-def box_corners(boxes: np.ndarray) -> np.ndarray:
-    """[N, 8, 3] corners of boxes [N, 7] x, y, z, length, width, height, heading."""
-    signs = np.stack(np.meshgrid([-0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5], indexing="ij"), axis=-1).reshape(8, 3)
-    local = boxes[:, None, 3:6] * signs
-    cos, sin = np.cos(boxes[:, 6:7]), np.sin(boxes[:, 6:7])
-    x, y, z = np.moveaxis(local, -1, 0)
-    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=-1) + boxes[:, None, :3]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from formerdata.argoverse2.files import LogFolder
-from formerdata.text import read_text
+from formerdata.text import read_json
 from formerkit.io import DataError
 
 
@@ -32,12 +31,7 @@ def read_drivable_areas(path: Path) -> list[np.ndarray]:
         DataError: If the file is absent, not JSON, has no drivable areas, or one of them has fewer than three corners
             or a corner that is not a pair of finite numbers.
     """
-    try:
-        content: Any = json.loads(read_text(path))
-    except FileNotFoundError:
-        raise DataError(path, "no such file", expected="the vector map of a log") from None
-    except json.JSONDecodeError as error:
-        raise DataError(path, f"not JSON ({error.msg})", line=error.lineno, expected="a vector map") from None
+    content = read_json(path, expected="the vector map of a log")
     areas = content.get("drivable_areas") if isinstance(content, dict) else None
     if not isinstance(areas, dict) or not areas:
         raise DataError(path, "none there", field="drivable_areas", expected="polygons by their id")

@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from formerdata.text import read_text
+from formerdata.text import read_json, read_text
 from formerkit.io import DataError
 
 MINI = {
@@ -94,10 +92,7 @@ def _from_file(path: Path, split: str) -> list[str]:
 
 def _lists(path: Path) -> dict[str, list[str]]:
     """Lists by split; a list alone has the name ""."""
-    try:
-        content: Any = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(path, error.msg, line=error.lineno, expected="JSON") from None
+    content = read_json(path, expected="JSON, lists of scenes by their split or one list")
     lists = content if isinstance(content, dict) else {"": content}
     for split, names in lists.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

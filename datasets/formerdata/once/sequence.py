@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from formerdata.once.boxes import CLASS_NAMES, ONCEBoxes
-from formerdata.text import read_text
+from formerdata.text import read_json
 from formerkit.io import DataError
 
 
@@ -53,14 +52,7 @@ def read_sequence(path: str | os.PathLike[str]) -> list[SequenceFrame]:
 
 
 def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:
-    if not os.path.isfile(path):
-        raise DataError(path, "no such file", expected="the JSON file of the sequence")
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(path, f"not JSON ({error.msg})", line=error.lineno, expected="one JSON object") from None
-    except RecursionError:
-        raise DataError(path, "nested too deeply", expected="one JSON object") from None
+    content = read_json(path, expected="the JSON file of the sequence, one object")
     if not isinstance(content, dict):
         raise DataError(path, f"a {type(content).__name__}", expected="one JSON object with 'frames'")
     return content

@@ -16,6 +16,7 @@ from formerdata.argoverse2 import (
     read_annotations,
     read_drivable_areas,
 )
+from formerdata.boxes import box_corners
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -23,7 +24,7 @@ from PIL import Image, ImageDraw
 from formerkit.io import DataError
 from pointdet.metrics.argoverse2 import evaluate_argoverse2
 from pointdet.metrics.argoverse2_official import evaluate_official_argoverse2
-from pointdet.metrics.argoverse2_region import RegionOfInterest, RegionRaster, box_corners
+from pointdet.metrics.argoverse2_region import RegionOfInterest, RegionRaster
 from tests.formerdata.argoverse2.made_up import LOG, TIMES, write_log, write_map
 
 pytest.importorskip("pyarrow")
