@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from formerdata.detection import FrameSet, collate
+from formerdata.detection import FrameSet
 
 import formerkit
 from formerkit.io import DataError
@@ -17,8 +18,9 @@ from formerkit.training.checkpoint import finite_weights, save_checkpoint
 from formerkit.training.curves import Panel, draw_curves
 from formerkit.training.run import Run
 from formerkit.training.settings import OneCycleTraining
-from pointdet.inference import detect, detect_shared
-from pointdet.sources import Found, Score, Source
+from pointdet.boxes.detections import Detections
+from pointdet.inference import detect_shared
+from pointdet.sources import Score, Source
 from pointdet.visualize import draw_detections
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Record:
             self._keep(self.run, step, found, begin)
         wait_for_all()  # for as long as scoring takes; waiting for gradients would end after ten minutes
 
-    def _keep(self, run: Run, step: int, found: Found, begin: float) -> None:
+    def _keep(self, run: Run, step: int, found: Sequence[tuple[Any, Detections]], begin: float) -> None:
         score = self.source.score(found, run.folder / "results" / f"step_{step:08d}")
         if score is None:
             raise DataError(self.source.root, "no frame for validation has labels", expected="a split with labels")
@@ -93,21 +95,23 @@ class Record:
         about = {"step": step, "source": self.origin, score.main_name: score.main}
         run.write_json("metrics.json", {**about, **score.values})
         run.write_text("metrics.txt", table)
-        self._draw(run, step, score)
+        self._draw(run, step, found)
+        self._draw_curves(run, score)
         if score.main > self.best:
             self.best = score.main
             weights, state = self.model.state_dict(), self._state(step)
             save_checkpoint(self._checkpoints(run), step, weights, None, state, kind="best", keep=1)
 
-    def _draw(self, run: Run, step: int, score: Score) -> None:
-        """Some frames, the same ones each time and spread over the split; and the curves so far."""
-        count = min(PICTURES, len(self.val_set))
-        for i in range(count):
-            sample = self.val_set[i * len(self.val_set) // count]
-            ((info, found),) = detect(self.model, [collate([sample])], self.fabric.device)
+    def _draw(self, run: Run, step: int, found: Sequence[tuple[Any, Detections]]) -> None:
+        """Some frames, the same ones each time and spread over the split."""
+        count = min(PICTURES, len(found))
+        for position in (i * len(found) // count for i in range(count)):
+            info, boxes = found[position]
             path = run.folder / "pictures" / f"{info.frame_id}_step_{step:08d}.png"
             title = f"frame {info.frame_id} after {step:,} steps"
-            draw_detections(path, self.source, sample, found, title=title)
+            draw_detections(path, self.source, self.val_set[position], boxes, title=title)
+
+    def _draw_curves(self, run: Run, score: Score) -> None:
         panels = (
             Panel("training loss", {"loss": "loss"}, smooth=True, log=True),
             Panel(score.axis, {f"val/{key}": name for name, key in score.lines.items()}, limits=(0.0, 100.0)),

@@ -60,8 +60,10 @@ def draw_curves(rows: Iterable[tuple[int, str, float]], panels: Sequence[Panel],
                 _draw(axes, steps, values, label, i, panel)
         if len(panel.names) > 1 and axes.lines:
             # Beside the diagram: the last values stand on its right border.
-            place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.02)}
-            axes.legend(**place, facecolor=PANEL, edgecolor=GRID, labelcolor=TEXT, fontsize=9)
+            axes.legend(
+                loc="upper left", bbox_to_anchor=(1.02, 1.02),
+                facecolor=PANEL, edgecolor=GRID, labelcolor=TEXT, fontsize=9,
+            )  # fmt: skip
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format="png", facecolor=BACKGROUND)
 

@@ -265,9 +265,9 @@ class BackboneSettings:
             if min(values, default=1) < 1:
                 raise ValueError(f"backbone.{name}: expected numbers from 1 on, got {getattr(self, name)}")
         for a, b in (("windows", "group_sizes"), ("ground_windows", "ground_group_sizes")):
-            if len(getattr(self, a)) != len(getattr(self, b)):
-                counts = f"{len(getattr(self, a))} and {len(getattr(self, b))}"
-                raise ValueError(f"backbone.{a} and backbone.{b}: expected as many, got {counts}")
+            counts = len(getattr(self, a)), len(getattr(self, b))
+            if counts[0] != counts[1]:
+                raise ValueError(f"backbone.{a} and backbone.{b}: expected as many, got {counts[0]} and {counts[1]}")
         if not 0 <= self.generation <= 1:
             raise ValueError(f"backbone.generation: expected a share, 0 to 1, got {self.generation}")
         if not 0 <= self.drop_path < 1:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from formerkit.palette import COLOURS
-from formerkit.training.curves import Panel, draw_curves, running_mean
+from formerkit.training.curves import Panel, _log_formatter, draw_curves, running_mean
 
 
 @given(
@@ -63,3 +63,23 @@ def test_none_of_many_metrics_is_left_out(tmp_path: Path) -> None:
     whole = drawn(rows)
     for i in (0, 9, 10, 11):
         assert (drawn(rows[:i] + rows[i + 1 :]) != whole).any()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"), [(0.2, 2000.0, {"1", "10", "100", "1000"}), (0.4, 3.0, {"0.4", "0.6", "1", "2", "3"})]
+)
+def test_numbers_on_a_logarithmic_axis_are_plain_and_few(low: float, high: float, shown: set[str]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_formatter(_log_formatter())
+    axes.yaxis.set_minor_formatter(_log_formatter())
+    figure.canvas.draw()
+    ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+    texts = {tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high} - {""}
+    assert texts == shown

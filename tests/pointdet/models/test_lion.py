@@ -274,11 +274,16 @@ def test_a_batch_without_objects_teaches_background() -> None:
 
 
 def test_recomputing_changes_no_gradient() -> None:
-    results = []
+    results, calls = [], []
     for recompute in (False, True):
-        model = small_lion(recompute=recompute).train()
+        model, called = small_lion(recompute=recompute).train(), list[nn.Module]()
+        for layer in (module for module in model.modules() if isinstance(module, LIONLayer)):
+            for block in layer.blocks:
+                block.register_forward_pre_hook(lambda block, _, called=called: called.append(block))
         model(batch_of([300, 120]))["loss"].backward()
         results.append([p.grad for p in model.parameters() if p.grad is not None])
+        calls.append(len(called))
+    assert calls[1] == 2 * calls[0] > 0
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -381,6 +386,15 @@ def test_argoverse_2s_backbone_has_as_many_parameters_as_published(operator: Any
         ({"head_kind": "sparse_center"}, "none and sparse_center go together.* got plain and sparse_center"),
         ({"voxel_size": (0.3, 0.4, 0.5)}, "whole number"),
         ({"voxel_size": (0.4, 0.4, 0.8)}, "do not halve"),
+        ({"bev_kind": "none", "head_kind": "sparse_center"}, "2 voxels in height after the backbone, expected 1; see"),
+        (
+            {
+                "backbone": BackboneSettings(ground_windows=((5, 5),), ground_group_sizes=(16,)),
+                "voxel_size": (0.2, 0.2, 0.25),
+            },
+            "1 voxels in height after all blocks, expected 2, which the layers of backbone.ground_windows",
+        ),
+        ({"encoder_channels": (64, 1)}, "encoder_channels: expected widths from 2 on"),
         ({"encoder_channels": (64, 32)}, "encoder_channels ends with 32, expected backbone.channels = 64"),
         ({"class_names": ("Car", "Tram")}, "none for Tram"),
         ({"bev": BEVSettings(strides=(3, 1), up_strides=(3, 3))}, "not divisible"),
