@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
 from formerkit import processes
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import run_module
 
 
 def test_three_processes(tmp_path: Path) -> None:
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
-    command = [sys.executable, *start, "-m", "tests.formerkit.toy_processes", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_module("tests.formerkit.toy_processes", str(tmp_path), processes=3)
     all_said = [json.loads((tmp_path / f"said_{i}.json").read_text()) for i in range(3)]
     # The first of all, then the first of the other machine, then the rest.
     assert [said["found"] for said in all_said] == [[], ["made_0"], ["made_0", "made_1"]]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from graphformers import stored_preparation
 from graphformers.tasks import TokenTask
 from tests.graphformers.runs import assert_same_bytes, cut_short, words_of
 from tests.graphformers.runs import run as run_words
+from tests.programs import run_module
 
 SMALL = {
     "data.name": "StoredCommunities", "data.graph.num_nodes": 600, "data.graph.num_edges": 3000,
@@ -171,14 +170,8 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, store: Path) -> None:
     """
     still = ["--model.dropout=0", "--model.mlp_dropout=0", "--training.epochs=4", "--training.lr=0.001"]
     run(tmp_path / "one", store, *still)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0",
-        "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", "-m", "graphformers.train",
-        *words(tmp_path / "two", store, *still), "--training.batch_size=16", "--training.devices=2",
-        "--training.strategy=ddp",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    several = ["--training.batch_size=16", "--training.devices=2", "--training.strategy=ddp"]
+    run_module("graphformers.train", *words(tmp_path / "two", store, *still), *several, processes=2)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two) == 20
     assert max(abs(a - b) for a, b in zip(one, two, strict=True)) < 1e-4

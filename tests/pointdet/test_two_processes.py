@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import run_module
+
 CONFIG = """
 output: {root}/run
 data:
@@ -51,20 +49,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(program: str, *options: str, processes: int) -> str:
-    """What a program prints, started as people start it."""
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "datasets")])
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    command = [sys.executable, *start, "-m", program, *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
 def logged(root: Path, name: str, *options: str, processes: int = 1) -> dict[tuple[int, str], float]:
     """What a run of four samples a step logs."""
-    run("pointdet.train", str(root / "config.yaml"), "--output", str(root / name), *options, processes=processes)
+    run_module("pointdet.train", str(root / "config.yaml"), "--output", str(root / name), *options, processes=processes)
     rows = csv.reader((root / name / "metrics.csv").read_text().splitlines()[1:])
     return {(int(step), key): float(value) for step, key, value in rows}
 
@@ -90,7 +77,7 @@ def test_two_processes_learn_what_one_does(root: Path) -> None:
 def scored(root: Path, output: str, *, processes: int) -> list[str]:
     """The table that scoring a run's weights prints, once."""
     options = (str(root / "one"), "--output", output, "--num-workers", "0", "--device", "cpu")
-    first, second, *table = run("pointdet.test", *options, processes=processes).splitlines()
+    first, second, *table = run_module("pointdet.test", *options, processes=processes).splitlines()
     assert first.endswith("the BUILT-IN scenes that were trained on")
     assert second.startswith("3 frames in ")
     return table
