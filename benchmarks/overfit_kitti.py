@@ -13,23 +13,18 @@ frames are also scored as if each stood there ten times, which changes neither p
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from formerdata.kitti import Batch, Layout, Objects, Sample, collate, read_frame, read_objects
+from formerdata.kitti import Layout, Objects, Sample, collate, read_frame, read_objects
 from formerdata.kitti.dataset import sample_from_frame
 
 import formerkit  # noqa: F401  (before torch works: how its threads wait)
+from benchmarks.by_heart import learn_by_heart
 from benchmarks.data import DATA
 from formerkit.memory import keep_freed_memory
-from formerkit.seeds import generator
-from formerkit.training.fabric import make_fabric
-from formerkit.training.loop import Hooks, fit
-from formerkit.training.optim import adam
-from formerkit.training.settings import OneCycleTraining
 from pointdet.inference import detect
 from pointdet.metrics.kitti import evaluate
 from pointdet.models.lion import LION, BackboneSettings
@@ -46,13 +41,6 @@ def read_sample(kitti: Path, frame: str, model: LION) -> Sample:
     lower, upper = np.array(model.point_cloud_range[:3]), np.array(model.point_cloud_range[3:])
     kept = (sample.labels > 0) & ((sample.boxes[:, :3] >= lower) & (sample.boxes[:, :3] <= upper)).all(1)
     return replace(sample, boxes=sample.boxes[kept], labels=sample.labels[kept])
-
-
-def batches(samples: Sequence[Sample], epochs: int) -> Iterator[Batch]:
-    """Each epoch every frame once, in an order of its own."""
-    for epoch in range(epochs):
-        for i in generator(0, "order", epoch).permutation(len(samples)):
-            yield collate([samples[i]])
 
 
 def as_detections(truth: Objects) -> Objects:
@@ -74,25 +62,13 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     model = LION(backbone=BackboneSettings(drop_path=0.0))
-    for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.momentum = 0.1
     samples = [read_sample(arguments.kitti, frame, model) for frame in arguments.frames]
-    settings = OneCycleTraining(epochs=arguments.epochs, batch_size=1, accumulate=1, warm_share=0.2, validate_every=0)
-    fabric = make_fabric(settings)
-    wrapped, optimizer = fabric.setup(model, adam(model, weight_decay=0.0))
-    none = Hooks(validate=lambda step: None, save=lambda step: None)
-    fit(
-        fabric, wrapped, optimizer, batches(samples, settings.epochs), settings,
-        settings.make_schedule(settings.epochs * len(samples)), None, none,
-        seed=0, start_step=0, steps_per_epoch=len(samples),
-    )  # fmt: skip
-    source = KITTI()
-    print(source.score(detect(model, [collate([sample]) for sample in samples]), arguments.output).table)
-    for sample in samples:
-        for info, found in detect(model, [collate([sample])]):
-            path = arguments.output / f"{info.frame_id}.png"
-            draw_detections(path, source, sample, found, title=f"frame {info.frame_id}")
+    learn_by_heart(model, samples, arguments.epochs)
+    source, found = KITTI(), list(detect(model, [collate([sample]) for sample in samples]))
+    print(source.score(found, arguments.output).table)
+    for sample, (info, boxes) in zip(samples, found, strict=True):
+        path = arguments.output / f"{info.frame_id}.png"
+        draw_detections(path, source, sample, boxes, title=f"frame {info.frame_id}")
     report([sample.info.objects for sample in samples if sample.info.objects is not None], arguments)
 
 
